@@ -1,0 +1,10 @@
+/* Everything public. Include the single headers instead where less is enough. */
+#ifndef HQQ_H
+#define HQQ_H
+
+#include <hqq/error.h>
+#include <hqq/export.h>
+#include <hqq/link.h>
+#include <hqq/version.h>
+
+#endif

@@ -1,0 +1,160 @@
+/*
+ * Atomics: the one file that includes <stdatomic.h>. Everything else uses these names, which carry their order, and
+ * says at each use with which edge of PROTOCOL.md's table it pairs. Words are naturally aligned 64-bit or 32-bit
+ * words that may lie in memory shared with another process; lock-free is asserted.
+ */
+#ifndef HQQ_BASE_ATOMIC_H
+#define HQQ_BASE_ATOMIC_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2, "atomics must be lock-free to be shared");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the region is little-endian and is used in place");
+
+#define HQQ_CACHE_LINE 64
+
+/* Built with ThreadSanitizer, which follows atomics but neither fences nor inline assembly. */
+#if defined(__SANITIZE_THREAD__)
+#define HQQ_UNDER_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define HQQ_UNDER_TSAN 1
+#endif
+#endif
+
+typedef _Atomic uint64_t hqq_atomic_u64;
+typedef _Atomic uint32_t hqq_atomic_u32;
+
+_Static_assert(sizeof(hqq_atomic_u64) == 8 && sizeof(hqq_atomic_u32) == 4, "atomics must be bare words");
+
+/* A plain word of untrusted memory, read exactly once: the compiler may neither repeat nor invent a load. */
+static inline uint64_t hqq_load_relaxed(const hqq_atomic_u64 *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static inline uint64_t hqq_load_acquire(const hqq_atomic_u64 *word)
+{
+    return atomic_load_explicit(word, memory_order_acquire);
+}
+
+static inline void hqq_store_relaxed(hqq_atomic_u64 *word, uint64_t value)
+{
+    atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+static inline void hqq_store_release(hqq_atomic_u64 *word, uint64_t value)
+{
+    atomic_store_explicit(word, value, memory_order_release);
+}
+
+/* On failure *expected is what was found; may fail spuriously. */
+static inline bool hqq_cas_relaxed(hqq_atomic_u64 *word, uint64_t *expected, uint64_t desired)
+{
+    return atomic_compare_exchange_weak_explicit(word, expected, desired, memory_order_relaxed, memory_order_relaxed);
+}
+
+/* On failure *expected is what was found; never fails spuriously. */
+static inline bool hqq_cas_acq_rel(hqq_atomic_u64 *word, uint64_t *expected, uint64_t desired)
+{
+    return atomic_compare_exchange_strong_explicit(word, expected, desired, memory_order_acq_rel, memory_order_acquire);
+}
+
+static inline uint64_t hqq_add_relaxed(hqq_atomic_u64 *word, uint64_t by)
+{
+    return atomic_fetch_add_explicit(word, by, memory_order_relaxed);
+}
+
+static inline uint32_t hqq_load32_relaxed(const hqq_atomic_u32 *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static inline void hqq_store32_relaxed(hqq_atomic_u32 *word, uint32_t value)
+{
+    atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+static inline uint32_t hqq_add32_relaxed(hqq_atomic_u32 *word, uint32_t by)
+{
+    return atomic_fetch_add_explicit(word, by, memory_order_relaxed);
+}
+
+static inline uint32_t hqq_load32_acquire(const hqq_atomic_u32 *word)
+{
+    return atomic_load_explicit(word, memory_order_acquire);
+}
+
+static inline uint32_t hqq_sub32_release(hqq_atomic_u32 *word, uint32_t by)
+{
+    return atomic_fetch_sub_explicit(word, by, memory_order_release);
+}
+
+static inline uint32_t hqq_sub32_relaxed(hqq_atomic_u32 *word, uint32_t by)
+{
+    return atomic_fetch_sub_explicit(word, by, memory_order_relaxed);
+}
+
+/* Adds to a counter that this thread alone writes. Exact also when a signal handler of the same thread does it in
+ * between, and untorn for readers in other threads; not for counters with two writing threads. */
+static inline void hqq_count_own(hqq_atomic_u64 *counter, uint64_t by)
+{
+#if defined(__x86_64__) && !defined(HQQ_UNDER_TSAN)
+    /* One instruction, so no signal handler comes between its load and its store; without the lock prefix, which
+     * would wait for every earlier store to leave the store buffer. */
+    void *plain = counter;
+    __asm__ volatile("addq %1, %0" : "+m"(*(uint64_t *)plain) : "er"(by) : "cc");
+#else
+    hqq_add_relaxed(counter, by);
+#endif
+}
+
+/* A full fence: every earlier store is visible to all before any later load is done. */
+static inline void hqq_fence_full(void)
+{
+#if defined(HQQ_UNDER_TSAN)
+    /* ThreadSanitizer does not know fences; on its targets a read-modify-write is one. */
+    static hqq_atomic_u32 fence;
+    atomic_fetch_add_explicit(&fence, 0, memory_order_seq_cst);
+#else
+    atomic_thread_fence(memory_order_seq_cst);
+#endif
+}
+
+/* Every earlier load is done before any later one. */
+static inline void hqq_fence_acquire(void)
+{
+#if !defined(HQQ_UNDER_TSAN) /* what is loaded is atomic, so ThreadSanitizer has nothing to miss */
+    atomic_thread_fence(memory_order_acquire);
+#endif
+}
+
+/* Tells the processor that this is a spin loop. */
+static inline void hqq_cpu_pause(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb" ::: "memory");
+#endif
+}
+
+/* Fetches the line at address for writing soon. A hint: never faults. */
+static inline void hqq_prefetch_write(const void *address)
+{
+#if defined(__x86_64__)
+    /* Not __builtin_prefetch: for plain x86-64 that fetches the line shared, to be fetched again for the store. */
+    __asm__ volatile("prefetchw %0" ::"m"(*(const char *)address));
+#else
+    __builtin_prefetch(address, 1, 3);
+#endif
+}
+
+static inline void hqq_prefetch_read(const void *address)
+{
+    __builtin_prefetch(address, 0, 3);
+}
+
+#endif
