@@ -1,0 +1,261 @@
+/*
+ * Shared memory for regions. Relies on hqq_sys and on tmpfs, which allocates in fallocate(); never maps what a peer
+ * could shrink, but for named objects, whose mode says who may.
+ */
+#include "platform/shm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <hqq/error.h>
+
+#include "platform/sys.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
+#endif
+
+#define SHM_DIRECTORY "/dev/shm/"
+#define ALLOCATE_PIECE ((off_t)1 << 20)
+
+/* ---- Steps ------------------------------------------------------------------------------------------------------- */
+
+/* Before the file grows: beyond the limit the kernel would raise SIGXFSZ, not just refuse. */
+static int check_length(size_t length)
+{
+    if (length == 0)
+        return -EINVAL;
+    return length > INT64_MAX || length > hqq_sys.file_size_limit() ? -EFBIG : 0;
+}
+
+/*
+ * Allocates the memory, then sets the length. tmpfs gives back what a call has allocated when a signal interrupts it,
+ * so in pieces: a big region under a fast profiling timer would never be done in one.
+ */
+static int allocate(int fd, size_t length)
+{
+    off_t end = (off_t)length;
+    off_t offset = 0;
+    while (offset < end) {
+        off_t piece = end - offset < ALLOCATE_PIECE ? end - offset : ALLOCATE_PIECE;
+        int result = hqq_sys.fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, piece);
+        if (result == 0)
+            offset += piece;
+        else if (result != -EINTR)
+            return result;
+    }
+    return hqq_sys.ftruncate(fd, end);
+}
+
+static int map_shared(int fd, size_t length, struct hqq_mapping *mapping)
+{
+    int result = hqq_sys.mmap(&mapping->base, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+    if (result == 0)
+        mapping->length = length;
+    return result;
+}
+
+/* The whole of a file of that status. */
+static int map_existing(int fd, const struct stat *stat, struct hqq_mapping *mapping)
+{
+    if (stat->st_size < sysconf(_SC_PAGESIZE))
+        return HQQ_ERROR_MEMORY_SMALL;
+    return map_shared(fd, (size_t)stat->st_size, mapping);
+}
+
+/* ---- memfds ------------------------------------------------------------------------------------------------------ */
+
+/* A system may forbid memfds that could be executed (vm.memfd_noexec); an older one does not know the flag. */
+static int open_memfd(void)
+{
+    const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    int fd = hqq_sys.memfd_create("hqq", flags | MFD_NOEXEC_SEAL);
+    return fd == -EINVAL ? hqq_sys.memfd_create("hqq", flags) : fd;
+}
+
+int hqq_shm_create_memfd(size_t length, int *ret_fd, struct hqq_mapping *ret_mapping)
+{
+    struct hqq_mapping mapping = {0};
+    int result = check_length(length);
+    if (result != 0)
+        return result;
+    int fd = open_memfd();
+    if (fd < 0)
+        return fd;
+
+    result = allocate(fd, length);
+    if (result == 0)
+        result = hqq_sys.add_seals(fd, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+    if (result == 0)
+        result = map_shared(fd, length, &mapping);
+    if (result != 0) {
+        hqq_sys.close(fd);
+        return result;
+    }
+    *ret_fd = fd;
+    *ret_mapping = mapping;
+    return 0;
+}
+
+/*
+ * The seals come first: asking for them reaches no filesystem, while fstatfs() and fstat() of a hostile FUSE file may
+ * never return. Only tmpfs and hugetlbfs files have seals (-EINVAL for any other), and only memfds can be given them.
+ */
+int hqq_shm_map_memfd(int fd, struct hqq_mapping *ret_mapping)
+{
+    struct hqq_mapping mapping = {0};
+    struct statfs filesystem;
+    struct stat stat;
+    int seals = hqq_sys.get_seals(fd);
+    if (seals < 0)
+        return seals == -EINVAL ? HQQ_ERROR_UNSEALED : seals;
+    if (!(seals & F_SEAL_SHRINK))
+        return HQQ_ERROR_UNSEALED;
+    int result = hqq_sys.fstatfs(fd, &filesystem);
+    if (result != 0)
+        return result;
+    if (filesystem.f_type != TMPFS_MAGIC)
+        return HQQ_ERROR_UNSEALED;
+    result = hqq_sys.fstat(fd, &stat);
+    if (result == 0)
+        result = map_existing(fd, &stat, &mapping);
+    if (result == 0)
+        *ret_mapping = mapping;
+    return result;
+}
+
+/* ---- Named objects ----------------------------------------------------------------------------------------------- */
+
+int hqq_shm_path(const char *name, char path[], size_t path_size)
+{
+    if (!name)
+        return -EINVAL;
+    if (*name == '/')
+        name++;
+    size_t length = strnlen(name, HQQ_SHM_NAME_MAX + 1);
+    if (length == 0 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || memchr(name, '/', length))
+        return -EINVAL;
+    if (length > HQQ_SHM_NAME_MAX || path_size < sizeof(SHM_DIRECTORY) + length)
+        return -ENAMETOOLONG;
+    memcpy(mempcpy(path, SHM_DIRECTORY, sizeof(SHM_DIRECTORY) - 1), name, length + 1);
+    return 0;
+}
+
+static void remember_inode(struct hqq_mapping *mapping, const struct stat *stat)
+{
+    mapping->device = stat->st_dev;
+    mapping->inode = stat->st_ino;
+}
+
+static int unlink_if_same(const char *path, const struct hqq_mapping *mapping)
+{
+    struct stat stat;
+    int result = hqq_sys.stat(path, &stat);
+    if (result == 0 && stat.st_dev == mapping->device && stat.st_ino == mapping->inode)
+        result = hqq_sys.unlink(path);
+    return result == -ENOENT ? 0 : result;
+}
+
+/* Sizes and maps the object that was just created. */
+static int set_up_named(int fd, mode_t mode, size_t length, struct hqq_mapping *mapping)
+{
+    int result = hqq_sys.fchmod(fd, mode);
+    if (result == 0)
+        result = allocate(fd, length);
+    if (result == 0)
+        result = map_shared(fd, length, mapping);
+    return result;
+}
+
+int hqq_shm_create_named(const char *name, mode_t mode, size_t length, struct hqq_mapping *ret_mapping)
+{
+    struct hqq_mapping mapping = {0};
+    char path[HQQ_SHM_PATH_SIZE];
+    struct stat stat;
+    int result = mode & ~(mode_t)0777 ? -EINVAL : hqq_shm_path(name, path, sizeof(path));
+    if (result == 0)
+        result = check_length(length);
+    if (result != 0)
+        return result;
+    int fd = hqq_sys.open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    if (fd < 0)
+        return fd;
+
+    result = hqq_sys.fstat(fd, &stat);
+    if (result != 0) {
+        hqq_sys.unlink(path);
+        goto out;
+    }
+    remember_inode(&mapping, &stat);
+    result = set_up_named(fd, mode, length, &mapping);
+    if (result != 0)
+        unlink_if_same(path, &mapping); /* somebody may have taken it for stale and replaced it */
+    else
+        *ret_mapping = mapping;
+out:
+    hqq_sys.close(fd);
+    return result;
+}
+
+/* open(), with one answer for everything that is not a regular file. */
+static int open_object(const char *path)
+{
+    int fd = hqq_sys.open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
+    if (fd == -ELOOP || fd == -EISDIR || fd == -ENXIO) /* a symbolic link, a directory, a socket */
+        return -EINVAL;
+    return fd;
+}
+
+int hqq_shm_open_named(const char *name, struct hqq_mapping *ret_mapping)
+{
+    struct hqq_mapping mapping = {0};
+    char path[HQQ_SHM_PATH_SIZE];
+    struct stat stat;
+    int result = hqq_shm_path(name, path, sizeof(path));
+    if (result != 0)
+        return result;
+    int fd = open_object(path);
+    if (fd < 0)
+        return fd;
+
+    result = hqq_sys.fstat(fd, &stat);
+    if (result == 0)
+        result = S_ISREG(stat.st_mode) ? map_existing(fd, &stat, &mapping) : -EINVAL;
+    if (result == 0) {
+        remember_inode(&mapping, &stat);
+        *ret_mapping = mapping;
+    }
+    hqq_sys.close(fd);
+    return result;
+}
+
+int hqq_shm_unlink_mapping(const char *name, const struct hqq_mapping *mapping)
+{
+    char path[HQQ_SHM_PATH_SIZE];
+    int result = hqq_shm_path(name, path, sizeof(path));
+    return result != 0 ? result : unlink_if_same(path, mapping);
+}
+
+int hqq_shm_unlink_named(const char *name)
+{
+    char path[HQQ_SHM_PATH_SIZE];
+    int result = hqq_shm_path(name, path, sizeof(path));
+    if (result == 0)
+        result = hqq_sys.unlink(path);
+    if (result == -EISDIR)
+        return -EINVAL;
+    return result == -EPERM ? -EACCES : result;
+}
+
+void hqq_shm_unmap(struct hqq_mapping *mapping)
+{
+    if (!mapping->base)
+        return;
+    hqq_sys.munmap(mapping->base, mapping->length);
+    mapping->base = NULL;
+    mapping->length = 0;
+}
