@@ -1,0 +1,104 @@
+/*
+ * The producing side of a ring: claim, fill, publish. Any number of threads and processes at once. Lock-free: a claim
+ * fails to make progress only where another thread made some. Never waits, never calls the system.
+ *
+ * Happy path: seq of the tail says free; moving w makes the slot this thread's; the caller fills it; storing seq
+ * hands it to the consumers. A producer that dies in between leaves a slot that nobody can pass: recover.h.
+ */
+#ifndef HQQ_RING_PRODUCE_H
+#define HQQ_RING_PRODUCE_H
+
+#include "base/point.h"
+#include "ring/ring.h"
+
+/* Fetches a slot that will be claimed soon, unless consumers may still be reading it: taking its lines from
+ * them would cost both sides more than it saves. */
+static inline void hqq_ring_prefetch_produce(struct hqq_ring *ring, uint64_t position)
+{
+    uint64_t ahead = position + HQQ_RING_PREFETCH;
+    if (hqq_ring_distance(ahead - ring->count, hqq_load_relaxed(&ring->seen_r)) < 0) {
+        const void *element = hqq_ring_packet(ring, ahead);
+        hqq_prefetch_write(element);
+        hqq_prefetch_write(hqq_ring_seq(ring, ahead));
+        hqq_prefetch_write(hqq_ring_buffer(ring, ahead));
+    } else if ((position & 15) == 0) {
+        hqq_store_relaxed(&ring->seen_r, hqq_load_relaxed(hqq_ring_r(ring)));
+    }
+}
+
+/*
+ * Claims up to want slots (1 to C), consecutive from *ret_position. Returns how many; 0 means that the slot at the
+ * tail was not free at some moment of the call (the ring was full, or a consumer has not released it yet), or that a
+ * hostile peer keeps moving w.
+ */
+static inline uint64_t hqq_ring_claim_write(struct hqq_ring *ring, uint64_t want, uint64_t *ret_position)
+{
+    hqq_atomic_u64 *w = hqq_ring_w(ring);
+    uint64_t position = hqq_load_relaxed(w);
+
+    for (int attempt = 0; attempt < HQQ_RING_ATTEMPTS; attempt++) {
+        uint64_t free = 0;
+        int64_t behind = 0;
+        while (free < want) {
+            /* edge R2: with the consumer's release of seq. Its reads of the slot are over before we write to it. */
+            uint64_t seq = hqq_load_acquire(hqq_ring_seq(ring, position + free));
+            behind = hqq_ring_distance(seq, position + free);
+            if (behind != 0)
+                break;
+            free++;
+        }
+        if (free == 0) {
+            if (behind < 0)
+                return 0;
+            uint64_t stale = position;
+            position = hqq_load_relaxed(w); /* another producer claimed it meanwhile */
+            if (position == stale)
+                return 0; /* or seq is not what any producer or consumer would write */
+            continue;
+        }
+        /* Relaxed: what must be ordered goes through seq. That w did not move means that no producer claimed these
+         * slots, and nobody else changes the seq of a free slot, so all of them are still free. */
+        if (hqq_cas_relaxed(w, &position, position + free)) {
+            HQQ_POINT("produce.claimed");
+            *ret_position = position;
+            return free;
+        }
+    }
+    return 0;
+}
+
+/* Hands a claimed and filled slot to the consumers. */
+static inline void hqq_ring_publish(struct hqq_ring *ring, uint64_t position)
+{
+    HQQ_POINT("produce.filled");
+    /* edge R1: with the acquire load of seq in hqq_ring_claim_read(). What we wrote is there before seq says so. */
+    hqq_store_release(hqq_ring_seq(ring, position), position + 1);
+    HQQ_POINT("produce.published");
+}
+
+/* True if position is claimed by a producer and not published: what a caller must hold to publish it. */
+static inline bool hqq_ring_is_claimed_write(const struct hqq_ring *ring, uint64_t position)
+{
+    return hqq_load_relaxed(hqq_ring_seq(ring, position)) == position &&
+           hqq_ring_distance(position, hqq_load_relaxed(hqq_ring_w(ring))) < 0;
+}
+
+/* Notes how deep the ring is after a claim that ended before position next, looking at r, whose line the consumers
+ * are writing, only now and then and only if it might be a new highest. */
+static inline void hqq_ring_note_depth(struct hqq_ring *ring, uint64_t next, bool always)
+{
+    if (!always && (next & 15) != 0)
+        return;
+    uint64_t high_water = hqq_load_relaxed(&ring->high_water);
+    if (!always && hqq_ring_distance(next, hqq_load_relaxed(&ring->seen_r)) <= (int64_t)high_water)
+        return;
+    uint64_t r = hqq_load_relaxed(hqq_ring_r(ring));
+    hqq_store_relaxed(&ring->seen_r, r);
+    int64_t depth = hqq_ring_distance(next, r);
+    if (depth > (int64_t)ring->count)
+        depth = (int64_t)ring->count;
+    while (depth > (int64_t)high_water && !hqq_cas_relaxed(&ring->high_water, &high_water, (uint64_t)depth)) {
+    }
+}
+
+#endif
