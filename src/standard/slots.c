@@ -1,0 +1,86 @@
+/* Reading and writing without a copy: slots that the caller holds between two calls. */
+#include "standard/state.h"
+
+int hqq_link_reserve(struct hqq_link *link, struct hqq_slot *ret_slot)
+{
+    struct hqq_claim claim;
+    int result = hqq_link_claim_write(link, 1, true, &claim);
+    if (result != 0)
+        return result;
+    hqq_ring_prefetch_produce(&link->tx, claim.position);
+    hqq_ring_note_depth(&link->tx, claim.position + 1, claim.waited);
+    *ret_slot = (struct hqq_slot){
+        .data = hqq_ring_buffer(&link->tx, claim.position),
+        .length = link->tx.buffer_size,
+        .position = claim.position,
+    };
+    hqq_link_end_write(link, &claim);
+    return 0;
+}
+
+/* A slot can be handed over although this end was shut meanwhile: what is claimed must not stay claimed. */
+static int may_hand_over(const struct hqq_link *link, const struct hqq_slot *slot, bool is_reserved)
+{
+    if (hqq_link_guard(link) == HQQ_ERROR_FORKED)
+        return HQQ_ERROR_FORKED;
+    if (slot->data == NULL || !is_reserved)
+        return HQQ_ERROR_INVALID_OP;
+    return 0;
+}
+
+static void hand_over(struct hqq_link *link, struct hqq_slot *slot, uint64_t opcode, uint64_t operand2)
+{
+    hqq_link_publish(link, slot->position, opcode, operand2);
+    hqq_link_ring_data(link, 1);
+    slot->data = NULL;
+}
+
+int hqq_link_commit(struct hqq_link *link, struct hqq_slot *slot, size_t length)
+{
+    int result = may_hand_over(link, slot, hqq_ring_is_claimed_write(&link->tx, slot->position));
+    if (result == 0 && (length == 0 || length > link->tx.buffer_size))
+        result = HQQ_ERROR_INVALID_SIZE;
+    if (result != 0)
+        return hqq_link_fail(link, result);
+    hand_over(link, slot, HQQ_OPCODE_COPY, length);
+    hqq_link_count_written(link, 1, length);
+    return 0;
+}
+
+int hqq_link_abort(struct hqq_link *link, struct hqq_slot *slot, uint64_t reason)
+{
+    int result = may_hand_over(link, slot, hqq_ring_is_claimed_write(&link->tx, slot->position));
+    if (result != 0)
+        return hqq_link_fail(link, result);
+    hand_over(link, slot, HQQ_OPCODE_TOMBSTONE, reason);
+    hqq_add_relaxed(&link->counts.tombstones_written, 1);
+    return 0;
+}
+
+int hqq_link_borrow(struct hqq_link *link, struct hqq_slot *ret_slot)
+{
+    struct hqq_claim claim;
+    uint64_t length;
+    int result = hqq_link_next_datagram(link, true, &claim, &length);
+    if (result != 0)
+        return result;
+    *ret_slot = (struct hqq_slot){
+        .data = hqq_ring_buffer(&link->rx, claim.position),
+        .length = length,
+        .position = claim.position,
+    };
+    hqq_link_count_read(link, 1, length);
+    hqq_link_end_read(link, &claim);
+    return 0;
+}
+
+int hqq_link_release(struct hqq_link *link, struct hqq_slot *slot)
+{
+    int result = may_hand_over(link, slot, hqq_ring_is_claimed_read(&link->rx, slot->position));
+    if (result != 0)
+        return hqq_link_fail(link, result);
+    hqq_ring_release(&link->rx, slot->position);
+    hqq_link_ring_space(link, 1);
+    slot->data = NULL;
+    return 0;
+}

@@ -1,0 +1,94 @@
+/* Writing datagrams by copy: one at a time, and in batches. */
+#include <string.h>
+
+#include "standard/state.h"
+
+static int write_one(struct hqq_link *link, const void *data, size_t length, bool may_wait)
+{
+    if (__builtin_expect(length == 0, 0)) {
+        int result = hqq_link_guard(link);
+        return result != 0 ? hqq_link_fail(link, result) : 0;
+    }
+    if (__builtin_expect(length > link->tx.buffer_size, 0))
+        return hqq_link_fail(link, HQQ_ERROR_BUFFER_OVERFLOW);
+
+    struct hqq_claim claim;
+    int result = hqq_link_claim_write(link, 1, may_wait, &claim);
+    if (__builtin_expect(result != 0, 0))
+        return result;
+    hqq_ring_prefetch_produce(&link->tx, claim.position);
+    memcpy(hqq_ring_buffer(&link->tx, claim.position), data, length);
+    hqq_link_publish(link, claim.position, HQQ_OPCODE_COPY, length);
+    hqq_link_ring_data(link, 1);
+    hqq_ring_note_depth(&link->tx, claim.position + 1, claim.waited);
+    hqq_link_count_written(link, 1, length);
+    hqq_link_end_write(link, &claim);
+    return 0;
+}
+
+int hqq_link_write(struct hqq_link *link, const void *data, size_t length)
+{
+    return write_one(link, data, length, true);
+}
+
+int hqq_link_try_write(struct hqq_link *link, const void *data, size_t length)
+{
+    return write_one(link, data, length, false);
+}
+
+int hqq_link_write_with(struct hqq_link *link, hqq_write_fn *fill, void *arg)
+{
+    struct hqq_slot slot;
+    int result = hqq_link_reserve(link, &slot);
+    if (result != 0)
+        return result;
+
+    size_t length = 0;
+    result = fill(slot.data, slot.length, &length, arg);
+    if (result == 0)
+        result = hqq_link_commit(link, &slot, length);
+    if (result != 0)
+        (void)hqq_link_abort(link, &slot, (uint64_t)(uint32_t)result);
+    return result;
+}
+
+/* Publishes one claimed run of slots. Returns the bytes. */
+static uint64_t publish_run(struct hqq_link *link, const struct hqq_message *messages, const struct hqq_claim *claim)
+{
+    uint64_t bytes = 0;
+    for (uint64_t i = 0; i < claim->count; i++) {
+        uint64_t position = claim->position + i;
+        size_t length = messages[i].length;
+        hqq_ring_prefetch_produce(&link->tx, position);
+        memcpy(hqq_ring_buffer(&link->tx, position), messages[i].data, length);
+        hqq_link_publish(link, position, HQQ_OPCODE_COPY, length);
+        bytes += length;
+    }
+    return bytes;
+}
+
+int hqq_link_write_batch(struct hqq_link *link, const struct hqq_message *messages, size_t count, size_t *ret_written)
+{
+    *ret_written = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (messages[i].length == 0)
+            return hqq_link_fail(link, HQQ_ERROR_INVALID_SIZE);
+        if (messages[i].length > link->tx.buffer_size)
+            return hqq_link_fail(link, HQQ_ERROR_BUFFER_OVERFLOW);
+    }
+
+    while (*ret_written < count) {
+        uint64_t left = count - *ret_written;
+        struct hqq_claim claim;
+        int result = hqq_link_claim_write(link, left < link->tx.count ? left : link->tx.count, true, &claim);
+        if (result != 0)
+            return result;
+        uint64_t bytes = publish_run(link, messages + *ret_written, &claim);
+        hqq_link_ring_data(link, claim.count);
+        hqq_ring_note_depth(&link->tx, claim.position + claim.count, true);
+        hqq_link_count_written(link, claim.count, bytes);
+        *ret_written += claim.count;
+        hqq_link_end_write(link, &claim);
+    }
+    return 0;
+}
