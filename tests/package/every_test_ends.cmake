@@ -1,0 +1,15 @@
+# Every registered test has a time limit, so that a hang is a failure, and a label, so that it can be chosen.
+execute_process(COMMAND ${CTEST} --test-dir ${BUILD} --show-only=json-v1
+  OUTPUT_VARIABLE json COMMAND_ERROR_IS_FATAL ANY)
+string(JSON count LENGTH ${json} tests)
+math(EXPR last "${count} - 1")
+foreach(i RANGE ${last})
+  string(JSON name GET ${json} tests ${i} name)
+  string(JSON properties GET ${json} tests ${i} properties)
+  foreach(wanted TIMEOUT LABELS)
+    if(NOT properties MATCHES "\"${wanted}\"")
+      message(SEND_ERROR "test ${name} has no ${wanted}")
+    endif()
+  endforeach()
+endforeach()
+message("${count} tests looked at")
