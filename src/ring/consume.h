@@ -27,43 +27,16 @@ static inline void hqq_ring_prefetch_consume(struct hqq_ring *ring, uint64_t pos
 }
 
 /*
- * Claims up to want datagrams (1 to C), consecutive from *ret_position. Returns how many; 0 means that the slot at
- * the head was not published at some moment of the call (the ring was empty, or a producer has not filled it yet), or
- * that a hostile peer keeps moving r.
+ * Claims up to want datagrams (1 to C), consecutive from *ret_position. Returns how many; 0 means that the slot at the
+ * head was not published at some moment of the call: the ring was empty, or a producer has not filled it yet.
  */
 static inline uint64_t hqq_ring_claim_read(struct hqq_ring *ring, uint64_t want, uint64_t *ret_position)
 {
-    hqq_atomic_u64 *r = hqq_ring_r(ring);
-    uint64_t position = hqq_load_relaxed(r);
-
-    for (int attempt = 0; attempt < HQQ_RING_ATTEMPTS; attempt++) {
-        uint64_t published = 0;
-        int64_t behind = 0;
-        while (published < want) {
-            /* edge R1: with the producer's release of seq. What it wrote is visible from here on. */
-            uint64_t seq = hqq_load_acquire(hqq_ring_seq(ring, position + published));
-            behind = hqq_ring_distance(seq, position + published + 1);
-            if (behind != 0)
-                break;
-            published++;
-        }
-        if (published == 0) {
-            if (behind < 0)
-                return 0;
-            uint64_t stale = position;
-            position = hqq_load_relaxed(r); /* another consumer took it meanwhile */
-            if (position == stale)
-                return 0; /* or seq is not what any producer or consumer would write */
-            continue;
-        }
-        /* Relaxed: as in hqq_ring_claim_write(). */
-        if (hqq_cas_relaxed(r, &position, position + published)) {
-            HQQ_POINT("consume.claimed");
-            *ret_position = position;
-            return published;
-        }
-    }
-    return 0;
+    /* edge R1: with the release of seq in hqq_ring_publish(). What the producer wrote is visible from here on. */
+    uint64_t claimed = hqq_ring_claim(ring, hqq_ring_r(ring), 1, want, ret_position);
+    if (claimed != 0)
+        HQQ_POINT("consume.claimed");
+    return claimed;
 }
 
 /* Gives a claimed slot back to the producers. */

@@ -27,44 +27,16 @@ static inline void hqq_ring_prefetch_produce(struct hqq_ring *ring, uint64_t pos
 }
 
 /*
- * Claims up to want slots (1 to C), consecutive from *ret_position. Returns how many; 0 means that the slot at the
- * tail was not free at some moment of the call (the ring was full, or a consumer has not released it yet), or that a
- * hostile peer keeps moving w.
+ * Claims up to want slots (1 to C), consecutive from *ret_position. Returns how many; 0 means that the slot at the tail
+ * was not free at some moment of the call: the ring was full, or a consumer has not released it yet.
  */
 static inline uint64_t hqq_ring_claim_write(struct hqq_ring *ring, uint64_t want, uint64_t *ret_position)
 {
-    hqq_atomic_u64 *w = hqq_ring_w(ring);
-    uint64_t position = hqq_load_relaxed(w);
-
-    for (int attempt = 0; attempt < HQQ_RING_ATTEMPTS; attempt++) {
-        uint64_t free = 0;
-        int64_t behind = 0;
-        while (free < want) {
-            /* edge R2: with the consumer's release of seq. Its reads of the slot are over before we write to it. */
-            uint64_t seq = hqq_load_acquire(hqq_ring_seq(ring, position + free));
-            behind = hqq_ring_distance(seq, position + free);
-            if (behind != 0)
-                break;
-            free++;
-        }
-        if (free == 0) {
-            if (behind < 0)
-                return 0;
-            uint64_t stale = position;
-            position = hqq_load_relaxed(w); /* another producer claimed it meanwhile */
-            if (position == stale)
-                return 0; /* or seq is not what any producer or consumer would write */
-            continue;
-        }
-        /* Relaxed: what must be ordered goes through seq. That w did not move means that no producer claimed these
-         * slots, and nobody else changes the seq of a free slot, so all of them are still free. */
-        if (hqq_cas_relaxed(w, &position, position + free)) {
-            HQQ_POINT("produce.claimed");
-            *ret_position = position;
-            return free;
-        }
-    }
-    return 0;
+    /* edge R2: with the release of seq in hqq_ring_release(). The consumer's reads are over before we write. */
+    uint64_t claimed = hqq_ring_claim(ring, hqq_ring_w(ring), 0, want, ret_position);
+    if (claimed != 0)
+        HQQ_POINT("produce.claimed");
+    return claimed;
 }
 
 /* Hands a claimed and filled slot to the consumers. */

@@ -76,6 +76,44 @@ static inline int64_t hqq_ring_distance(uint64_t a, uint64_t b)
     return (int64_t)(a - b);
 }
 
+/*
+ * Claims up to want slots, consecutive from *ret_position, by moving a position word of the region: w for producers,
+ * which want seq == position (lead 0), or r for consumers, which want seq == position + 1 (lead 1). Returns how many.
+ *
+ * A seq that is behind means that there is nothing to claim. One that is ahead means that another thread has moved the
+ * word since it was loaded, so the loop goes on; with the word unmoved it is nothing that an honest peer writes.
+ */
+static inline uint64_t hqq_ring_claim(const struct hqq_ring *ring, hqq_atomic_u64 *word, uint64_t lead, uint64_t want,
+                                      uint64_t *ret_position)
+{
+    uint64_t position = hqq_load_relaxed(word);
+
+    for (int attempt = 0; attempt < HQQ_RING_ATTEMPTS; attempt++) {
+        uint64_t count = 0;
+        int64_t ahead = 0;
+        while (count < want) {
+            uint64_t seq = hqq_load_acquire(hqq_ring_seq(ring, position + count)); /* edges R1, R2 */
+            ahead = hqq_ring_distance(seq, position + count + lead);
+            if (ahead != 0)
+                break;
+            count++;
+        }
+        if (count == 0) {
+            uint64_t stale = position;
+            position = hqq_load_relaxed(word);
+            if (ahead < 0 || position == stale)
+                return 0;
+        } else if (hqq_cas_relaxed(word, &position, position + count)) {
+            /* Relaxed: what must be ordered goes through seq. That the word did not move means that nobody else claimed
+             * these slots, and nobody changes the seq of a slot that is there to be claimed, so all of them still
+             * are. */
+            *ret_position = position;
+            return count;
+        }
+    }
+    return 0;
+}
+
 /* Points a view at a ring of a region. The layout has been checked against the memory. */
 void hqq_ring_view(struct hqq_ring *ring, void *base, const struct hqq_layout *layout, int index);
 
