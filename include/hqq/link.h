@@ -79,8 +79,7 @@ struct hqq_link_config {
         0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                                                   \
     }
 
-/* ---- Opening and closing ------------------------------------------------------------------------------------------
- * */
+/* ---- Opening and closing --------------------------------------------------------------------------------------- */
 
 /*
  * Bytes of a region of this shape on this system. 0, HQQ_ERROR_INVALID_SIZE (count not a power of two or below 2, size
@@ -152,8 +151,7 @@ HQQ_EXPORT int hqq_link_shutdown(struct hqq_link *link);
  */
 HQQ_EXPORT void hqq_link_close(struct hqq_link *link);
 
-/* ---- Datagrams ----------------------------------------------------------------------------------------------------
- * */
+/* ---- Datagrams ------------------------------------------------------------------------------------------------- */
 
 /*
  * Writes one datagram of length bytes. A length of 0 writes nothing, as in the original protocol, and is no error.
@@ -182,8 +180,7 @@ HQQ_EXPORT int hqq_link_try_read(struct hqq_link *link, void *data, size_t capac
  * HQQ_LINK_STREAM_READ. */
 HQQ_EXPORT int hqq_link_peek(struct hqq_link *link, size_t *ret_length);
 
-/* ---- Batches ------------------------------------------------------------------------------------------------------
- * */
+/* ---- Batches --------------------------------------------------------------------------------------------------- */
 
 struct hqq_message {
     void *data;      /* written from, or read into */
@@ -207,8 +204,7 @@ HQQ_EXPORT int hqq_link_write_batch(struct hqq_link *link, const struct hqq_mess
  */
 HQQ_EXPORT int hqq_link_read_batch(struct hqq_link *link, struct hqq_message *messages, size_t count, size_t *ret_read);
 
-/* ---- Without a copy -----------------------------------------------------------------------------------------------
- * */
+/* ---- Without a copy -------------------------------------------------------------------------------------------- */
 
 /* A slot that is this thread's between reserve and commit or abort, or between borrow and release. The thread may
  * hand it on to another. Every slot held delays all that come behind it, so hold it briefly. */
@@ -246,8 +242,7 @@ HQQ_EXPORT int hqq_link_write_with(struct hqq_link *link, hqq_write_fn *fill, vo
 /* borrow, look, release. The callback must not use the same link. Waits and errors as hqq_link_read(). */
 HQQ_EXPORT int hqq_link_read_with(struct hqq_link *link, hqq_read_fn *look, void *arg);
 
-/* ---- Deadlines ----------------------------------------------------------------------------------------------------
- * */
+/* ---- Deadlines ------------------------------------------------------------------------------------------------- */
 
 /* Now, in nanoseconds on CLOCK_MONOTONIC. Async-signal-safe. */
 HQQ_EXPORT uint64_t hqq_clock_ns(void);
@@ -267,8 +262,7 @@ HQQ_EXPORT int hqq_link_set_write_deadline(struct hqq_link *link, uint64_t when_
 HQQ_EXPORT int hqq_link_set_read_timeout(struct hqq_link *link, uint64_t timeout_ns);
 HQQ_EXPORT int hqq_link_set_write_timeout(struct hqq_link *link, uint64_t timeout_ns);
 
-/* ---- What a link is -----------------------------------------------------------------------------------------------
- * */
+/* ---- What a link is -------------------------------------------------------------------------------------------- */
 
 HQQ_EXPORT enum hqq_role hqq_link_role(const struct hqq_link *link); /* PRIMARY or SECONDARY */
 HQQ_EXPORT uint64_t hqq_link_buffer_count(const struct hqq_link *link);
@@ -294,8 +288,7 @@ HQQ_EXPORT enum hqq_peer hqq_link_peer(const struct hqq_link *link);
  */
 HQQ_EXPORT int hqq_link_check_peer(struct hqq_link *link, enum hqq_peer *ret_peer);
 
-/* ---- The PacketConn model -----------------------------------------------------------------------------------------
- * */
+/* ---- The PacketConn model -------------------------------------------------------------------------------------- */
 
 /* The address of an end: the link's name and the role. Regions without a name are called "". */
 struct hqq_address {
@@ -312,8 +305,7 @@ HQQ_EXPORT int hqq_link_read_from(struct hqq_link *link, void *data, size_t capa
 /* hqq_link_write() to an address, which must be the remote one: CONN_NOT_FOUND. NULL is the remote one. */
 HQQ_EXPORT int hqq_link_write_to(struct hqq_link *link, const void *data, size_t length, const struct hqq_address *to);
 
-/* ---- Statistics ---------------------------------------------------------------------------------------------------
- * */
+/* ---- Statistics ------------------------------------------------------------------------------------------------ */
 
 /* Counts of this end, of this process, since it opened the link. */
 struct hqq_link_stats {

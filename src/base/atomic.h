@@ -92,6 +92,18 @@ static inline uint32_t hqq_sub32_release(hqq_atomic_u32 *word, uint32_t by)
     return atomic_fetch_sub_explicit(word, by, memory_order_release);
 }
 
+/* True if the word was as expected and is desired now. */
+static inline bool hqq_cas32_acquire(hqq_atomic_u32 *word, uint32_t expected, uint32_t desired)
+{
+    return atomic_compare_exchange_strong_explicit(word, &expected, desired, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
+static inline uint32_t hqq_swap32_acq_rel(hqq_atomic_u32 *word, uint32_t value)
+{
+    return atomic_exchange_explicit(word, value, memory_order_acq_rel);
+}
+
 static inline uint32_t hqq_sub32_relaxed(hqq_atomic_u32 *word, uint32_t by)
 {
     return atomic_fetch_sub_explicit(word, by, memory_order_relaxed);

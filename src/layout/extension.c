@@ -1,11 +1,24 @@
 #include "layout/extension.h"
 
+#include <hqq/link.h>
+
+#include "platform/clock.h"
 #include "platform/process.h"
 #include "platform/sys.h"
+
+#define LOOK_NS (50 * HQQ_NS_PER_US)
 
 static struct hqq_extension *extension_of(void *page)
 {
     return (struct hqq_extension *)((unsigned char *)page + HQQ_EXTENSION_OFFSET);
+}
+
+static void silence(struct hqq_bell *bell)
+{
+    hqq_store32_relaxed(&bell->sequence, 0);
+    hqq_store32_relaxed(&bell->armed, 0);
+    hqq_store32_relaxed(&bell->sleepers, 0);
+    hqq_store32_relaxed(&bell->reserved, 0);
 }
 
 struct hqq_extension *hqq_extension_format(void *page, uint64_t pid_namespace, uint64_t initializer)
@@ -21,47 +34,52 @@ struct hqq_extension *hqq_extension_format(void *page, uint64_t pid_namespace, u
         hqq_store_relaxed(&extension->end[i].owner, 0);
         hqq_store32_relaxed(&extension->end[i].cpu, 0);
         hqq_store32_relaxed(&extension->end[i].reserved, 0);
-        hqq_store32_relaxed(&extension->ring[i].data.sequence, 0);
-        hqq_store32_relaxed(&extension->ring[i].data.sleepers, 0);
-        hqq_store32_relaxed(&extension->ring[i].space.sequence, 0);
-        hqq_store32_relaxed(&extension->ring[i].space.sleepers, 0);
+        silence(&extension->ring[i].data);
+        silence(&extension->ring[i].space);
     }
     hqq_store_release(&extension->magic, HQQ_EXTENSION_MAGIC); /* edge X1: with every load of magic that finds it */
     return extension;
 }
 
-/* Somebody else is setting the block up, which takes a few stores: gives it the time of a few scheduler turns. */
-static uint64_t wait_until_set_up(const struct hqq_extension *extension)
+/* Somebody else is setting the block up, which takes a few stores, unless it lost the processor or its life. */
+static uint64_t wait_until_set_up(const struct hqq_extension *extension, uint64_t deadline_ns)
 {
-    uint64_t magic = HQQ_EXTENSION_SETTING;
-    for (int i = 0; i < 1000 && magic == HQQ_EXTENSION_SETTING; i++) {
-        hqq_sys.sched_yield();
-        magic = hqq_load_acquire(&extension->magic); /* edge X1 */
+    uint64_t magic;
+    while ((magic = hqq_load_acquire(&extension->magic)) == HQQ_EXTENSION_SETTING) { /* edge X1 */
+        uint64_t now = hqq_clock_ns();
+        if (now >= deadline_ns)
+            break;
+        hqq_sys.sleep_until(now + LOOK_NS);
     }
     return magic;
 }
 
-struct hqq_extension *hqq_extension_find(void *page, uint64_t pid_namespace)
+struct hqq_extension *hqq_extension_find(void *page, uint64_t pid_namespace, uint64_t deadline_ns)
 {
     struct hqq_extension *extension = extension_of(page);
     uint64_t magic = 0;
-    if (hqq_cas_acq_rel(&extension->magic, &magic, HQQ_EXTENSION_SETTING)) {
+    if (hqq_cas_acq_rel(&extension->magic, &magic, HQQ_EXTENSION_SETTING))
         return hqq_extension_format(page, pid_namespace, HQQ_PROCESS_UNKNOWN);
-    }
     if (magic == HQQ_EXTENSION_SETTING)
-        magic = wait_until_set_up(extension);
+        magic = wait_until_set_up(extension, deadline_ns);
     if (magic != HQQ_EXTENSION_MAGIC || hqq_load_relaxed(&extension->flags) != 0)
         return NULL;
     return extension;
 }
 
-uint64_t hqq_extension_initializer(const void *page, uint64_t pid_namespace)
+const struct hqq_extension *hqq_extension_peek(const void *page)
 {
     const struct hqq_extension *extension =
         (const struct hqq_extension *)((const unsigned char *)page + HQQ_EXTENSION_OFFSET);
     if (hqq_load_acquire(&extension->magic) != HQQ_EXTENSION_MAGIC) /* edge X1 */
-        return HQQ_PROCESS_UNKNOWN;
-    if (pid_namespace == 0 || hqq_load_relaxed(&extension->pid_namespace) != pid_namespace)
+        return NULL;
+    return hqq_load_relaxed(&extension->flags) == 0 ? extension : NULL;
+}
+
+uint64_t hqq_extension_initializer(const void *page, uint64_t pid_namespace)
+{
+    const struct hqq_extension *extension = hqq_extension_peek(page);
+    if (!extension || pid_namespace == 0 || hqq_load_relaxed(&extension->pid_namespace) != pid_namespace)
         return HQQ_PROCESS_UNKNOWN;
     return hqq_load_relaxed(&extension->initializer);
 }

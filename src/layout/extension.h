@@ -18,11 +18,13 @@
 #define HQQ_EXTENSION_MAGIC UINT64_C(0x4851515f45585431)   /* "HQQ_EXT1" */
 #define HQQ_EXTENSION_SETTING UINT64_C(0x4851515f45585430) /* being set up */
 
-/* Where sleepers of one kind wait, on a cache line of its own. The words are written only by who sleeps and by who
- * finds a sleeper, so that while nobody sleeps the line is shared and stays in every cache. */
+/* Where sleepers of one kind wait, on a cache line of its own; ring/bell.h has how. The words are written only by who
+ * sleeps and by who finds a sleeper, so that while nobody sleeps the line is shared and stays in every cache. */
 struct hqq_bell {
     alignas(HQQ_CACHE_LINE) hqq_atomic_u32 sequence; /* the futex word: moves with every ring of the bell */
+    hqq_atomic_u32 armed;                            /* 1: somebody has gone to sleep since it was last rung */
     hqq_atomic_u32 sleepers;                         /* threads that sleep or are about to */
+    hqq_atomic_u32 reserved;
 };
 
 /* Who holds an end; see standard/end.h for the states. */
@@ -54,10 +56,13 @@ _Static_assert(HQQ_EXTENSION_OFFSET + sizeof(struct hqq_extension) <= 4096, "fit
 struct hqq_extension *hqq_extension_format(void *page, uint64_t pid_namespace, uint64_t initializer);
 
 /* Finds the block of a region that is ready, setting it up in zero bytes if nobody did. NULL if it is there in a
- * version that we do not know, or somebody died while setting it up. */
-struct hqq_extension *hqq_extension_find(void *page, uint64_t pid_namespace);
+ * version that we do not know, or is not set up by the deadline, as whoever began to has died. */
+struct hqq_extension *hqq_extension_find(void *page, uint64_t pid_namespace, uint64_t deadline_ns);
 
-/* The identity of the primary of a region whose state is 1; 0 if it has not said. */
+/* Finds the block if it is there; writes nothing. */
+const struct hqq_extension *hqq_extension_peek(const void *page);
+
+/* The identity of the process that makes the region, or made it; 0 if it has not said. */
 uint64_t hqq_extension_initializer(const void *page, uint64_t pid_namespace);
 
 #endif

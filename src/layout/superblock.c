@@ -60,28 +60,32 @@ static enum hqq_attach look_at_ready(const struct hqq_superblock *superblock, co
     return HQQ_ATTACH_MISMATCH;
 }
 
+static bool has_state(const struct hqq_superblock *superblock, uint64_t state)
+{
+    return hqq_load_acquire(&superblock->state) == state; /* edge S1 */
+}
+
+/* The state only ever rises, so after three looks it is final. */
 enum hqq_attach hqq_superblock_look(const void *page, const struct hqq_attach_wish *wish, struct hqq_layout *ret_layout,
                                     int *ret_error)
 {
     const struct hqq_superblock *superblock = page;
-    uint64_t state = hqq_load_acquire(&superblock->state); /* edge S1: with the store in hqq_superblock_publish() */
-    uint64_t magic = hqq_load_relaxed(&superblock->magic);
+    for (int look = 0; look < 3; look++) {
+        uint64_t state = hqq_load_acquire(&superblock->state); /* edge S1: with the store in hqq_superblock_publish() */
+        uint64_t magic = hqq_load_relaxed(&superblock->magic);
 
-    switch (state) {
-    case HQQ_SUPERBLOCK_EMPTY:
-        if (magic == 0)
-            return HQQ_ATTACH_EMPTY;
-        break;
-    case HQQ_SUPERBLOCK_INITIALIZING:
-        if (hqq_process_is_dead(hqq_extension_initializer(page, wish->pid_namespace)))
-            return HQQ_ATTACH_INIT_DIED;
-        return HQQ_ATTACH_INITIALIZING;
-    case HQQ_SUPERBLOCK_READY:
-        if (magic == HQQ_SUPERBLOCK_MAGIC)
+        if (state == HQQ_SUPERBLOCK_READY && magic == HQQ_SUPERBLOCK_MAGIC)
             return look_at_ready(superblock, wish, ret_layout, ret_error);
-        break;
-    default:
-        break;
+        if (state == HQQ_SUPERBLOCK_EMPTY && magic == 0)
+            return HQQ_ATTACH_EMPTY;
+        if (state == HQQ_SUPERBLOCK_INITIALIZING &&
+            !hqq_process_is_dead(hqq_extension_initializer(page, wish->pid_namespace)))
+            return HQQ_ATTACH_INITIALIZING;
+        /* A magic that is early, or an initializer that is gone, may be the next state's. */
+        if (has_state(superblock, state)) {
+            *ret_error = HQQ_ERROR_BAD_MAGIC;
+            return state == HQQ_SUPERBLOCK_INITIALIZING ? HQQ_ATTACH_INIT_DIED : HQQ_ATTACH_MISMATCH;
+        }
     }
     *ret_error = HQQ_ERROR_BAD_MAGIC;
     return HQQ_ATTACH_MISMATCH;

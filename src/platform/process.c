@@ -18,7 +18,7 @@
 #define START_LIMIT (UINT64_C(1) << START_BITS)
 #define PID_LIMIT (UINT64_C(1) << (HQQ_PROCESS_BITS - START_BITS))
 
-/* ---- The page that a fork wipes ---------------------------------------------------------------------------------- */
+/* ---- The page that a fork wipes -------------------------------------------------------------------------------- */
 
 struct process_page {
     hqq_atomic_u64 generation; /* 0 until the first call in this process */
@@ -96,7 +96,7 @@ bool hqq_process_is_generation(uint64_t generation)
     return page && generation != 0 && hqq_load_relaxed(&page->generation) == generation;
 }
 
-/* ---- /proc/PID/stat ---------------------------------------------------------------------------------------------- */
+/* ---- /proc/PID/stat -------------------------------------------------------------------------------------------- */
 
 struct process_stat {
     uint64_t pid;
@@ -194,7 +194,7 @@ static bool read_stat_of(uint64_t pid, struct process_stat *ret_stat)
     return read_stat(path, ret_stat) && ret_stat->pid == pid;
 }
 
-/* ---- Identities -------------------------------------------------------------------------------------------------- */
+/* ---- Identities ------------------------------------------------------------------------------------------------ */
 
 /* /proc may show another namespace, where this process has another pid, and so have all others. */
 static uint64_t look_up_self(uint64_t pid)
@@ -219,6 +219,14 @@ uint64_t hqq_process_self(void)
     if (page && identity != HQQ_PROCESS_UNKNOWN)
         hqq_store_relaxed(&page->self, identity);
     return identity;
+}
+
+int hqq_process_why_unknown(void)
+{
+    int fd = hqq_sys.open("/proc/self/stat", O_RDONLY | O_CLOEXEC, 0);
+    if (fd >= 0)
+        hqq_sys.close(fd);
+    return fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM ? fd : 0;
 }
 
 uint64_t hqq_process_namespace(void)

@@ -20,6 +20,9 @@
  * own. Async-signal-safe, no allocation. */
 uint64_t hqq_process_self(void);
 
+/* After UNKNOWN: -EMFILE, -ENFILE or -ENOMEM if it was only for want of that; 0 if it can't be told at all. */
+int hqq_process_why_unknown(void);
+
 /* Where identities mean the same: those of two processes can be compared if this number is the same for both. 0 if it
  * can't be told. In the low half the inode number of /proc/self/ns/pid, in the high half that of /proc/self/ns/time
  * (0 on a kernel without): start times are read with the reader's own offset. Two system calls; async-signal-safe. */

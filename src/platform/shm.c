@@ -22,7 +22,7 @@
 #define SHM_DIRECTORY "/dev/shm/"
 #define ALLOCATE_PIECE ((off_t)1 << 20)
 
-/* ---- Steps ------------------------------------------------------------------------------------------------------- */
+/* ---- Steps ----------------------------------------------------------------------------------------------------- */
 
 /* Before the file grows: beyond the limit the kernel would raise SIGXFSZ, not just refuse. */
 static int check_length(size_t length)
@@ -67,7 +67,7 @@ static int map_existing(int fd, const struct stat *stat, struct hqq_mapping *map
     return map_shared(fd, (size_t)stat->st_size, mapping);
 }
 
-/* ---- memfds ------------------------------------------------------------------------------------------------------ */
+/* ---- memfds ---------------------------------------------------------------------------------------------------- */
 
 /* A system may forbid memfds that could be executed (vm.memfd_noexec); an older one does not know the flag. */
 static int open_memfd(void)
@@ -128,7 +128,7 @@ int hqq_shm_map_memfd(int fd, struct hqq_mapping *ret_mapping)
     return result;
 }
 
-/* ---- Named objects ----------------------------------------------------------------------------------------------- */
+/* ---- Named objects --------------------------------------------------------------------------------------------- */
 
 int hqq_shm_path(const char *name, char path[], size_t path_size)
 {

@@ -4,24 +4,35 @@
 
 #include "platform/sys.h"
 
-void hqq_bell_wake(struct hqq_bell *bell, uint64_t count)
+static void wake(struct hqq_bell *bell, uint64_t count)
 {
     hqq_add32_relaxed(&bell->sequence, 1);
     HQQ_POINT("bell.ringing");
     hqq_sys.futex_wake(&bell->sequence, count < INT_MAX ? (int)count : INT_MAX);
 }
 
-void hqq_bell_wake_all(struct hqq_bell *bell)
+bool hqq_bell_ring_armed(struct hqq_bell *bell, uint64_t count)
+{
+    /* edge B2: with the swap in hqq_bell_arm(). Who arms it after us sees what we have published. */
+    if (hqq_swap32_acq_rel(&bell->armed, 0) == 0)
+        return false; /* another ringer was faster, and wakes */
+    wake(bell, count);
+    return true;
+}
+
+void hqq_bell_ring_all(struct hqq_bell *bell)
 {
     hqq_fence_full(); /* edge B1 */
-    hqq_bell_wake(bell, INT_MAX);
+    if (hqq_load32_relaxed(&bell->sleepers) != 0)
+        wake(bell, HQQ_BELL_ALL);
 }
 
 uint32_t hqq_bell_arm(struct hqq_bell *bell)
 {
     hqq_add32_relaxed(&bell->sleepers, 1);
+    hqq_swap32_acq_rel(&bell->armed, 1); /* edge B2: with the swap in hqq_bell_ring_armed() */
     uint32_t sequence = hqq_load32_relaxed(&bell->sequence);
-    hqq_fence_full(); /* edge B1: with the fence in hqq_bell_ring() and hqq_bell_wake_all() */
+    hqq_fence_full(); /* edge B1: with the fences in hqq_bell_ring() and hqq_bell_ring_all() */
     HQQ_POINT("bell.armed");
     return sequence;
 }
@@ -36,4 +47,13 @@ void hqq_bell_sleep(struct hqq_bell *bell, uint32_t sequence, uint64_t deadline_
 void hqq_bell_disarm(struct hqq_bell *bell)
 {
     hqq_sub32_relaxed(&bell->sleepers, 1);
+}
+
+bool hqq_bell_pass_on(struct hqq_bell *bell)
+{
+    if (hqq_load32_relaxed(&bell->sleepers) == 0)
+        return false;
+    hqq_swap32_acq_rel(&bell->armed, 1); /* edge B2 */
+    hqq_fence_full();                    /* edge B1: with the fence in hqq_bell_ring() */
+    return true;
 }

@@ -3,42 +3,50 @@
  * woken. While nobody sleeps, ringing is a fence and a load of a shared line.
  *
  *      sleeper                                     ringer
- *      sleepers += 1                               publish (or release)
- *      remember sequence                           full fence
- *      full fence                                  if sleepers != 0:
- *      look again: found -> do not sleep               sequence += 1
- *      sleep while sequence is as remembered           wake
+ *      sleepers += 1                               publish (or release) n slots
+ *      armed = 1                                   full fence
+ *      remember sequence                           if armed, and swapping in 0 finds it so:
+ *      full fence                                      sequence += 1
+ *      look again: found -> do not sleep               wake n
+ *      sleep while sequence is as remembered
  *      sleepers -= 1
+ *      take what it came for
+ *      if sleepers: armed = 1, full fence, look: found -> ring
  *
- * Of the two fences at least one comes later: either the sleeper's second look finds the work, or the ringer finds
- * the sleeper. If it rings between the sleeper's look and its sleep, sequence has moved and the sleep ends at once.
+ * Of the two fences one comes later: either the sleeper's second look finds the work, or the ringer finds the bell
+ * armed. If it rings between the sleeper's look and its sleep, sequence has moved and the sleep ends at once.
  *
- * Ringing for n slots wakes n sleepers. A sleeper that was woken for a slot it could not take yet, because an earlier
- * one was not published, has used that waking up: so who takes a slot after a sleep rings on if there is more
- * (hqq_bell_pass_on()).
+ * The first of several ringers disarms the bell, so that a burst costs one system call and not one for each slot. What
+ * comes while the woken thread is on its way is not rung for; nor was its waking up of use if the slot it was for is
+ * not the next in turn. So that thread passes the bell on before it goes away (hqq_bell_pass_on()): with others still
+ * asleep it arms the bell on their behalf, and looks once more.
  */
 #ifndef HQQ_RING_BELL_H
 #define HQQ_RING_BELL_H
+
+#include <stdbool.h>
 
 #include "base/atomic.h"
 #include "base/point.h"
 #include "layout/extension.h"
 
-/* Moves sequence and wakes up to count sleepers; one system call. */
-void hqq_bell_wake(struct hqq_bell *bell, uint64_t count);
+/* All sleepers: for a change that each of them must see, such as a new deadline. */
+#define HQQ_BELL_ALL UINT64_MAX
 
-/* For a change that sleepers must see whether or not they have been counted: closing, a new deadline. */
-void hqq_bell_wake_all(struct hqq_bell *bell);
+/* The second half of hqq_bell_ring(). */
+bool hqq_bell_ring_armed(struct hqq_bell *bell, uint64_t count);
 
-/* To be called after publishing or releasing count slots. True if it made a system call. */
+/* Wakes up to count sleepers, after what they wait for has been stored. True if it made a system call. */
 static inline bool hqq_bell_ring(struct hqq_bell *bell, uint64_t count)
 {
     hqq_fence_full(); /* edge B1: with the fence in hqq_bell_arm() */
-    if (__builtin_expect(hqq_load32_relaxed(&bell->sleepers) == 0, 1))
+    if (__builtin_expect(hqq_load32_relaxed(&bell->armed) == 0, 1))
         return false;
-    hqq_bell_wake(bell, count);
-    return true;
+    return hqq_bell_ring_armed(bell, count);
 }
+
+/* Wakes all sleepers, armed or not: those that an earlier ring left asleep too. */
+void hqq_bell_ring_all(struct hqq_bell *bell);
 
 /* Counts this thread as a sleeper. Returns the sequence to sleep on; the caller looks for work again before it does. */
 uint32_t hqq_bell_arm(struct hqq_bell *bell);
@@ -48,5 +56,8 @@ void hqq_bell_sleep(struct hqq_bell *bell, uint32_t sequence, uint64_t deadline_
 
 /* The end of what hqq_bell_arm() began. */
 void hqq_bell_disarm(struct hqq_bell *bell);
+
+/* Arms the bell for those that still sleep. True if there are any: then look, and ring if there is something to do. */
+bool hqq_bell_pass_on(struct hqq_bell *bell);
 
 #endif

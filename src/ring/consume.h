@@ -57,21 +57,29 @@ static inline bool hqq_ring_is_claimed_read(const struct hqq_ring *ring, uint64_
 
 /*
  * The position at the head if it is published, without taking it. The caller may load the packet there and must then
- * ask hqq_ring_is_head(): if it still is the head, what was loaded was that packet.
+ * ask hqq_ring_is_unchanged(): only then was what it loaded one packet, and that of this position.
  */
 static inline bool hqq_ring_peek(const struct hqq_ring *ring, uint64_t *ret_position)
 {
-    uint64_t position = hqq_load_acquire(hqq_ring_r(ring));
-    if (hqq_load_acquire(hqq_ring_seq(ring, position)) != position + 1) /* edge R1 */
-        return false;
-    *ret_position = position;
-    return true;
+    uint64_t position = hqq_load_relaxed(hqq_ring_r(ring));
+    for (int attempt = 0; attempt < HQQ_RING_ATTEMPTS; attempt++) {
+        if (hqq_load_acquire(hqq_ring_seq(ring, position)) == position + 1) { /* edge R1 */
+            *ret_position = position;
+            return true;
+        }
+        uint64_t stale = position;
+        position = hqq_load_relaxed(hqq_ring_r(ring));
+        if (position == stale)
+            break;
+    }
+    return false;
 }
 
-static inline bool hqq_ring_is_head(const struct hqq_ring *ring, uint64_t position)
+/* True if the slot is still published for position. A consumer may have claimed it, but no producer has. */
+static inline bool hqq_ring_is_unchanged(const struct hqq_ring *ring, uint64_t position)
 {
-    /* The loads of the packet come before this one: seq still says published only if no producer has got the slot
-     * since, for it would first have been released. */
+    /* edge P1: the loads of the packet are done before this one. A producer's stores to the packet come after its
+     * acquire load of the seq that the consumer stored, so who loads one of them finds a later seq here. */
     hqq_fence_acquire();
     return hqq_load_relaxed(hqq_ring_seq(ring, position)) == position + 1;
 }

@@ -55,22 +55,34 @@ static inline bool hqq_ring_is_claimed_write(const struct hqq_ring *ring, uint64
            hqq_ring_distance(position, hqq_load_relaxed(hqq_ring_w(ring))) < 0;
 }
 
-/* Notes how deep the ring is after a claim that ended before position next, looking at r, whose line the consumers
- * are writing, only now and then and only if it might be a new highest. */
-static inline void hqq_ring_note_depth(struct hqq_ring *ring, uint64_t next, bool always)
+/* Notes a new highest depth. */
+static inline void hqq_ring_raise_high_water(struct hqq_ring *ring, uint64_t depth)
 {
-    if (!always && (next & 15) != 0)
-        return;
     uint64_t high_water = hqq_load_relaxed(&ring->high_water);
-    if (!always && hqq_ring_distance(next, hqq_load_relaxed(&ring->seen_r)) <= (int64_t)high_water)
+    while (depth > high_water && !hqq_cas_relaxed(&ring->high_water, &high_water, depth)) {
+    }
+}
+
+/* Notes how deep the ring is after a claim that ended before position next: every 16th time, and if it may be a new
+ * highest. Seldom, as that takes a look at r, whose line the consumers are writing. */
+static inline void hqq_ring_note_depth(struct hqq_ring *ring, uint64_t next)
+{
+    if (__builtin_expect((next & 15) != 0, 1))
+        return;
+    int64_t at_most = hqq_ring_distance(next, hqq_load_relaxed(&ring->seen_r));
+    if (at_most <= (int64_t)hqq_load_relaxed(&ring->high_water))
         return;
     uint64_t r = hqq_load_relaxed(hqq_ring_r(ring));
     hqq_store_relaxed(&ring->seen_r, r);
     int64_t depth = hqq_ring_distance(next, r);
-    if (depth > (int64_t)ring->count)
-        depth = (int64_t)ring->count;
-    while (depth > (int64_t)high_water && !hqq_cas_relaxed(&ring->high_water, &high_water, (uint64_t)depth)) {
-    }
+    if (depth > 0)
+        hqq_ring_raise_high_water(ring, (uint64_t)depth < ring->count ? (uint64_t)depth : ring->count);
+}
+
+/* A claim found no free slot. */
+static inline void hqq_ring_note_full(struct hqq_ring *ring)
+{
+    hqq_ring_raise_high_water(ring, hqq_ring_depth(ring));
 }
 
 #endif

@@ -46,6 +46,13 @@ bool hqq_wait_is_late(const struct hqq_wait *wait)
     return hqq_clock_ns() >= deadline_of(wait);
 }
 
+/* Signed: another thread may have stored a later time than this one has read. */
+static bool is_check_due(const struct hqq_wait *wait, uint64_t now)
+{
+    uint64_t since = now - hqq_load_relaxed(wait->checked_ns);
+    return (int64_t)since > 0 && since >= wait->check_ns;
+}
+
 /* Lets the other side get ahead: returns when it has, or after the mitigation time. */
 static void let_get_ahead(const struct hqq_wait *wait, uint64_t now)
 {
@@ -90,7 +97,8 @@ static bool spin(const struct hqq_wait *wait, uint64_t *ret_now)
     uint64_t budget = hqq_load_relaxed(&wait->spin->budget_ns);
     if (budget == 0 || !is_apart(wait))
         return false;
-    uint64_t until = *ret_now + budget;
+    uint64_t budget_ends = hqq_deadline_after(*ret_now, budget);
+    uint64_t until;
     if (is_stream(wait))
         let_get_ahead(wait, *ret_now);
     do {
@@ -102,7 +110,9 @@ static bool spin(const struct hqq_wait *wait, uint64_t *ret_now)
         if (wait->interrupted(wait->arg))
             return false;
         *ret_now = hqq_clock_ns();
-    } while (*ret_now < until);
+        uint64_t deadline = deadline_of(wait);
+        until = budget_ends < deadline ? budget_ends : deadline;
+    } while (*ret_now < until && !is_check_due(wait, *ret_now));
     return false;
 }
 
@@ -140,71 +150,62 @@ static void learn(const struct hqq_wait *wait, uint64_t took)
         hqq_store32_relaxed(&spin->streak, streak);
 }
 
-/* The state of the sleeping part of one wait. */
-struct sleeper {
-    const struct hqq_wait *wait;
-    uint64_t checked_ns; /* when the peer was last looked at */
-    uint64_t look_ns;    /* how long the next timed look may take */
-};
-
-/* Until when to sleep, with the bell armed: what other threads change before they ring it is read after that. */
-static uint64_t sleep_limit(struct sleeper *sleeper, uint64_t now, uint64_t deadline)
+/* Looks at the peer if it is time. Returns until when this thread may sleep before the next look. */
+static uint64_t check_peer(const struct hqq_wait *wait, uint64_t now, uint64_t *look_ns)
 {
-    const struct hqq_wait *wait = sleeper->wait;
-    bool is_due = now - sleeper->checked_ns >= wait->check_ns;
+    bool is_due = is_check_due(wait, now);
     if (is_due)
-        sleeper->checked_ns = now;
-
-    uint64_t limit = hqq_deadline_after(sleeper->checked_ns, wait->check_ns);
-    if (wait->check_peer(wait->arg, is_due) == HQQ_WAIT_PEER_SILENT) {
-        limit = now + sleeper->look_ns;
-        sleeper->look_ns = sleeper->look_ns * 2 < LOOK_LAST_NS ? sleeper->look_ns * 2 : LOOK_LAST_NS;
-    }
-    return limit < deadline ? limit : deadline;
+        hqq_store_relaxed(wait->checked_ns, now);
+    if (wait->check_peer(wait->arg, is_due) == HQQ_WAIT_PEER_RINGS)
+        return hqq_deadline_after(hqq_load_relaxed(wait->checked_ns), wait->check_ns);
+    uint64_t limit = now + *look_ns;
+    *look_ns = *look_ns * 2 < LOOK_LAST_NS ? *look_ns * 2 : LOOK_LAST_NS;
+    return limit;
 }
 
-/* Arms the bell, looks again, and sleeps if there still is nothing. True if the wait is over, with *ret_result. */
-static bool sleep_once(struct sleeper *sleeper, int *ret_result)
+/* Why not to sleep, now that the bell is armed: whoever changes one of these rings it afterwards. 0 to sleep. */
+static int why_awake(const struct hqq_wait *wait, uint64_t now, uint64_t deadline)
 {
-    const struct hqq_wait *wait = sleeper->wait;
-    uint32_t sequence = hqq_bell_arm(wait->bell);
-    uint64_t now = hqq_clock_ns();
-    uint64_t deadline = deadline_of(wait);
-    uint64_t limit = sleep_limit(sleeper, now, deadline);
-    int result = 0;
-    bool is_over = is_ready(wait);
+    int result = wait->interrupted(wait->arg);
+    if (result == 0 && now >= deadline)
+        result = HQQ_ERROR_TIMEOUT;
+    return result;
+}
 
-    if (!is_over) {
-        result = wait->interrupted(wait->arg);
-        if (result == 0 && now >= deadline)
-            result = HQQ_ERROR_TIMEOUT;
-        is_over = result != 0;
+/* Sleeps, and looks again and again, until the wait is over. */
+static int sleep_until_over(const struct hqq_wait *wait)
+{
+    uint64_t look_ns = LOOK_FIRST_NS;
+    for (;;) {
+        uint32_t sequence = hqq_bell_arm(wait->bell);
+        uint64_t now = hqq_clock_ns();
+        uint64_t deadline = deadline_of(wait);
+        uint64_t limit = check_peer(wait, now, &look_ns);
+        bool is_found = is_ready(wait);
+        int result = is_found ? 0 : why_awake(wait, now, deadline);
+        if (!is_found && result == 0) {
+            hqq_add_relaxed(&wait->spin->sleeps, 1);
+            hqq_bell_sleep(wait->bell, sequence, limit < deadline ? limit : deadline);
+            is_found = is_ready(wait);
+        }
+        hqq_bell_disarm(wait->bell);
+        if (is_found || result != 0)
+            return result;
     }
-    if (!is_over) {
-        hqq_add_relaxed(&wait->spin->sleeps, 1);
-        hqq_bell_sleep(wait->bell, sequence, limit);
-        is_over = is_ready(wait);
-    }
-    hqq_bell_disarm(wait->bell);
-    *ret_result = result;
-    return is_over;
 }
 
 int hqq_wait_run(const struct hqq_wait *wait, bool *ret_slept)
 {
     uint64_t start = hqq_clock_ns();
-    struct sleeper sleeper = {.wait = wait, .checked_ns = start, .look_ns = LOOK_FIRST_NS};
+    uint64_t now = start;
     int result = 0;
 
-    uint64_t now = start;
     hqq_add_relaxed(&wait->spin->waits, 1);
     if (!spin(wait, &now) && !yield(wait)) {
         *ret_slept = true;
-        while (!sleep_once(&sleeper, &result)) {
-        }
+        result = sleep_until_over(wait);
         now = hqq_clock_ns();
     }
-    if (result == 0)
-        learn(wait, now - start);
+    learn(wait, now - start);
     return result;
 }

@@ -46,6 +46,7 @@ struct hqq_wait {
     uint64_t until_ns;                 /* the end of this wait */
     const hqq_atomic_u64 *deadline_ns; /* another one, which other threads may move; they wake the bell when they do */
     uint64_t check_ns;                 /* how often to look whether the peer lives */
+    hqq_atomic_u64 *checked_ns;        /* when that was done last, by any call of this process */
 
     /* Why the wait must end without a slot (an enum hqq_error), or 0. Cheap: loads only. */
     int (*interrupted)(void *arg);
@@ -59,7 +60,8 @@ void hqq_spin_init(struct hqq_spin *spin, uint64_t longest_ns);
 /*
  * Waits until a claim has a chance. 0: try it now, and come back if another thread was faster. HQQ_ERROR_TIMEOUT: the
  * deadline passed. Else what interrupted() said. In both cases the caller tries once more, for what was published
- * meanwhile. *ret_slept: this thread slept, and must pass the bell on once it has claimed what it came for.
+ * meanwhile. *ret_slept is set if this thread armed the bell: it must pass it on once it has claimed what it came
+ * for, or goes without.
  */
 int hqq_wait_run(const struct hqq_wait *wait, bool *ret_slept);
 

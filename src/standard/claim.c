@@ -6,15 +6,14 @@
 #include "platform/sys.h"
 #include "standard/state.h"
 
-/* ---- The peer -----------------------------------------------------------------------------------------------------
- * */
+/* ---- The peer -------------------------------------------------------------------------------------------------- */
 
 void hqq_link_wake_everybody(struct hqq_link *link)
 {
-    hqq_bell_wake_all(link->rx_data);
-    hqq_bell_wake_all(link->rx_space);
-    hqq_bell_wake_all(link->tx_data);
-    hqq_bell_wake_all(link->tx_space);
+    hqq_bell_ring_all(link->rx_data);
+    hqq_bell_ring_all(link->rx_space);
+    hqq_bell_ring_all(link->tx_data);
+    hqq_bell_ring_all(link->tx_space);
 }
 
 bool hqq_link_recover_peer(struct hqq_link *link)
@@ -48,7 +47,9 @@ static void check_peer_now_and_then(struct hqq_link *link)
 {
     uint64_t now = hqq_clock_ns();
     uint64_t checked = hqq_load_relaxed(&link->checked_ns);
-    if (now - checked >= link->peer_check_ns && hqq_cas_acq_rel(&link->checked_ns, &checked, now))
+    uint64_t since = now - checked;
+    /* Signed: another thread may have stored a later time than this one has read. */
+    if ((int64_t)since > 0 && since >= link->peer_check_ns && hqq_cas_acq_rel(&link->checked_ns, &checked, now))
         hqq_link_recover_peer(link);
 }
 
@@ -66,8 +67,7 @@ static int reading_interrupted(void *arg)
     return result != 0 ? result : hqq_link_writers_gone(link);
 }
 
-/* ---- Waiting ------------------------------------------------------------------------------------------------------
- * */
+/* ---- Waiting --------------------------------------------------------------------------------------------------- */
 
 /* One direction of a link, for the code that is the same for both. */
 struct side {
@@ -92,6 +92,7 @@ static struct side side_of(struct hqq_link *link, enum hqq_wait_for what)
                 .peer_cpu = &link->peer_end->cpu,
                 .deadline_ns = reads ? &link->read_deadline_ns : &link->write_deadline_ns,
                 .check_ns = link->peer_check_ns,
+                .checked_ns = &link->checked_ns,
                 .interrupted = reads ? reading_interrupted : writing_interrupted,
                 .check_peer = check_peer,
                 .arg = link,
@@ -102,43 +103,55 @@ static struct side side_of(struct hqq_link *link, enum hqq_wait_for what)
     };
 }
 
-static uint64_t claim(const struct side *side, uint64_t want, uint64_t *ret_position)
+static uint64_t claim(const struct side *side, struct hqq_call *call, uint64_t want)
 {
-    return side->wait.what == HQQ_WAIT_DATA ? hqq_ring_claim_read(side->ring, want, ret_position)
-                                            : hqq_ring_claim_write(side->ring, want, ret_position);
+    call->count = side->wait.what == HQQ_WAIT_DATA ? hqq_ring_claim_read(side->ring, want, &call->position)
+                                                   : hqq_ring_claim_write(side->ring, want, &call->position);
+    return call->count;
 }
 
-static int claim_without_waiting(struct hqq_link *link, const struct side *side, uint64_t want,
-                                 struct hqq_claim *ret_claim)
+static uint64_t until(const struct side *side, struct hqq_call *call, uint64_t now)
+{
+    if (call->until_ns == 0)
+        call->until_ns = hqq_deadline_after(now, side->timeout_ns);
+    return call->until_ns;
+}
+
+/* Counts why a call came back with nothing, and ends it. */
+static int give_up(struct hqq_link *link, const struct side *side, struct hqq_call *call, int result)
+{
+    if (result == HQQ_ERROR_TIMEOUT || result == HQQ_ERROR_WOULD_BLOCK)
+        hqq_add_relaxed(side->timeouts, 1);
+    else
+        hqq_link_fail(link, result);
+    if (side->wait.what == HQQ_WAIT_DATA)
+        hqq_link_end_read(link, call);
+    else
+        hqq_link_end_write(link, call);
+    return result;
+}
+
+static int claim_without_waiting(struct hqq_link *link, const struct side *side, struct hqq_call *call, uint64_t want)
 {
     check_peer_now_and_then(link);
     int result = side->wait.interrupted(link);
     /* Once more, as what was published before the peer left, or was just recovered, comes first. */
-    ret_claim->count = claim(side, want, &ret_claim->position);
-    if (ret_claim->count != 0)
+    if (claim(side, call, want) != 0)
         return 0;
-    if (result != 0)
-        return hqq_link_fail(link, result);
-    hqq_add_relaxed(side->timeouts, 1);
-    return HQQ_ERROR_WOULD_BLOCK;
+    return give_up(link, side, call, result != 0 ? result : HQQ_ERROR_WOULD_BLOCK);
 }
 
-static int claim_waiting(struct hqq_link *link, struct side *side, uint64_t want, struct hqq_claim *ret_claim)
+static int claim_waiting(struct hqq_link *link, struct side *side, struct hqq_call *call, uint64_t want)
 {
-    side->wait.until_ns = hqq_deadline_after(hqq_clock_ns(), side->timeout_ns);
+    side->wait.until_ns = until(side, call, hqq_clock_ns());
     for (;;) {
-        int result = hqq_wait_run(&side->wait, &ret_claim->slept);
-        ret_claim->count = claim(side, want, &ret_claim->position);
-        if (ret_claim->count != 0)
+        int result = hqq_wait_run(&side->wait, &call->has_slept);
+        if (claim(side, call, want) != 0)
             return 0;
         if (result == 0) /* another thread was faster, or a hostile peer plays with us */
             result = hqq_wait_is_late(&side->wait) ? HQQ_ERROR_TIMEOUT : hqq_link_guard(link);
-        if (result == HQQ_ERROR_TIMEOUT)
-            hqq_add_relaxed(side->timeouts, 1);
-        else if (result != 0)
-            hqq_link_fail(link, result);
         if (result != 0)
-            return result;
+            return give_up(link, side, call, result);
     }
 }
 
@@ -158,41 +171,61 @@ void hqq_link_leave(struct hqq_link *link)
         hqq_sys.futex_wake(inside, 1);
 }
 
-static int claim_slow(struct hqq_link *link, enum hqq_wait_for what, uint64_t want, bool may_wait,
-                      struct hqq_claim *ret_claim)
+static int claim_slow(struct hqq_link *link, struct side *side, struct hqq_call *call, uint64_t want)
 {
-    struct side side = side_of(link, what);
-    if (!may_wait || side.timeout_ns == 0)
-        return claim_without_waiting(link, &side, want, ret_claim);
+    if (!call->may_wait || side->timeout_ns == 0)
+        return claim_without_waiting(link, side, call, want);
+    if (!call->has_waited)
+        hqq_link_enter(link);
+    call->has_waited = true;
+    return claim_waiting(link, side, call, want);
+}
 
-    hqq_link_enter(link);
-    ret_claim->waited = true;
-    int result = claim_waiting(link, &side, want, ret_claim);
+int hqq_link_claim_write_slow(struct hqq_link *link, struct hqq_call *call, uint64_t want)
+{
+    struct side side = side_of(link, HQQ_WAIT_SPACE);
+    int result = writing_interrupted(link);
     if (result != 0)
-        hqq_link_leave(link);
-    return result;
+        return give_up(link, &side, call, result);
+    hqq_ring_note_full(&link->tx);
+    return claim_slow(link, &side, call, want);
 }
 
-int hqq_link_claim_write_slow(struct hqq_link *link, uint64_t want, bool may_wait, struct hqq_claim *ret_claim)
+int hqq_link_claim_read_slow(struct hqq_link *link, struct hqq_call *call, uint64_t want)
 {
-    return claim_slow(link, HQQ_WAIT_SPACE, want, may_wait, ret_claim);
+    struct side side = side_of(link, HQQ_WAIT_DATA);
+    return claim_slow(link, &side, call, want);
 }
 
-int hqq_link_claim_read_slow(struct hqq_link *link, uint64_t want, bool may_wait, struct hqq_claim *ret_claim)
+/* ---- Ends and deadlines of calls ------------------------------------------------------------------------------- */
+
+uint64_t hqq_link_read_until(struct hqq_link *link, struct hqq_call *call, uint64_t now)
 {
-    return claim_slow(link, HQQ_WAIT_DATA, want, may_wait, ret_claim);
+    struct side side = side_of(link, HQQ_WAIT_DATA);
+    uint64_t own = until(&side, call, now);
+    uint64_t moving = hqq_load_relaxed(&link->read_deadline_ns);
+    return own < moving ? own : moving;
 }
 
-void hqq_link_end_write_slow(struct hqq_link *link, const struct hqq_claim *claim)
+int hqq_link_may_read_on(struct hqq_link *link, struct hqq_call *call)
 {
-    if (claim->slept && hqq_ring_is_writable(&link->tx))
+    struct side side = side_of(link, HQQ_WAIT_DATA);
+    if (!call->may_wait || side.timeout_ns == 0)
+        return give_up(link, &side, call, HQQ_ERROR_WOULD_BLOCK);
+    uint64_t now = hqq_clock_ns();
+    return now < hqq_link_read_until(link, call, now) ? 0 : give_up(link, &side, call, HQQ_ERROR_TIMEOUT);
+}
+
+void hqq_link_end_write_slow(struct hqq_link *link, const struct hqq_call *call)
+{
+    if (call->has_slept && hqq_bell_pass_on(link->tx_space) && hqq_ring_is_writable(&link->tx))
         hqq_bell_ring(link->tx_space, 1);
     hqq_link_leave(link);
 }
 
-void hqq_link_end_read_slow(struct hqq_link *link, const struct hqq_claim *claim)
+void hqq_link_end_read_slow(struct hqq_link *link, const struct hqq_call *call)
 {
-    if (claim->slept && hqq_ring_is_readable(&link->rx))
+    if (call->has_slept && hqq_bell_pass_on(link->rx_data) && hqq_ring_is_readable(&link->rx))
         hqq_bell_ring(link->rx_data, 1);
     hqq_link_leave(link);
 }

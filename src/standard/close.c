@@ -11,7 +11,7 @@ int hqq_link_shutdown(struct hqq_link *link)
         return HQQ_ERROR_FORKED;
     hqq_store32_relaxed(&link->shut, 1);
     hqq_end_shut(link->own_end);
-    hqq_link_wake_everybody(link);
+    hqq_link_wake_everybody(link); /* after a fence: who is not found asleep by it finds the link shut */
     return 0;
 }
 
@@ -30,9 +30,8 @@ void hqq_link_close(struct hqq_link *link)
     if (hqq_link_shutdown(link) == 0) {
         wait_until_alone(link);
         const struct hqq_end_view view = hqq_link_own_end(link);
-        hqq_end_leave(&view);
+        hqq_end_leave(&view, hqq_load32_relaxed(&link->held) != 0);
         hqq_link_wake_everybody(link);
-        pthread_mutex_destroy(&link->remainder.lock);
         if (link->owns_name)
             (void)hqq_shm_unlink_mapping(link->name, &link->mapping);
     }

@@ -6,10 +6,9 @@ static int set(struct hqq_link *link, hqq_atomic_u64 *deadline, struct hqq_bell 
     int result = hqq_link_guard(link);
     if (result == HQQ_ERROR_FORKED)
         return result;
+    /* edge B1: a sleeper is either found and woken, or reads the new deadline, which it does after arming the bell. */
     hqq_store_relaxed(deadline, when_ns);
-    hqq_fence_full(); /* edge B1: a wait either is seen inside, or reads the new deadline after it has armed the bell */
-    if (hqq_load32_relaxed(&link->inside) != 0)
-        hqq_bell_wake_all(bell);
+    hqq_bell_ring_all(bell);
     return 0;
 }
 

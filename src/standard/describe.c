@@ -25,14 +25,15 @@ uint64_t hqq_link_large_threshold(const struct hqq_link *link)
 
 int hqq_link_set_large_threshold(struct hqq_link *link, uint64_t bytes)
 {
+    if (hqq_link_guard(link) == HQQ_ERROR_FORKED)
+        return HQQ_ERROR_FORKED;
     if (bytes == 0 || bytes > HQQ_LAYOUT_BYTES_MAX)
         return HQQ_ERROR_INVALID_SIZE;
     hqq_store_relaxed(&link->large_threshold, bytes);
     return 0;
 }
 
-/* ---- The peer -----------------------------------------------------------------------------------------------------
- * */
+/* ---- The peer -------------------------------------------------------------------------------------------------- */
 
 enum hqq_peer hqq_link_peer(const struct hqq_link *link)
 {
@@ -62,8 +63,7 @@ int hqq_link_check_peer(struct hqq_link *link, enum hqq_peer *ret_peer)
     return 0;
 }
 
-/* ---- Addresses ----------------------------------------------------------------------------------------------------
- * */
+/* ---- Addresses ------------------------------------------------------------------------------------------------- */
 
 static void address_of(const struct hqq_link *link, enum hqq_role role, struct hqq_address *ret_address)
 {

@@ -1,5 +1,7 @@
 #include "standard/end.h"
 
+#include <errno.h>
+
 #include <hqq/error.h>
 
 #include "base/point.h"
@@ -25,21 +27,22 @@ static bool is_held(enum hqq_end_state state)
     return state == HQQ_END_ALIVE || state == HQQ_END_SHUT || state == HQQ_END_RECOVERING;
 }
 
-bool hqq_end_is_gone(const struct hqq_end *end, uint64_t pid_namespace)
+bool hqq_end_is_gone(const struct hqq_end *end, bool can_check)
 {
     uint64_t owner = hqq_load_acquire(&end->owner);
     enum hqq_end_state state = hqq_end_state(owner);
     if (state == HQQ_END_CLOSED || state == HQQ_END_DEAD)
         return true;
-    return is_held(state) && pid_namespace != 0 && pid_namespace == hqq_process_namespace() &&
-           hqq_process_is_dead(owner & IDENTITY_MASK);
+    return is_held(state) && can_check && hqq_process_is_dead(owner & IDENTITY_MASK);
 }
 
 static uint64_t sweep(const struct hqq_end_view *view)
 {
     /* Nobody of that end sleeps any more, whatever it has counted. */
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         hqq_store32_relaxed(&view->bells[i]->sleepers, 0);
+        hqq_store32_relaxed(&view->bells[i]->armed, 0);
+    }
     return hqq_ring_recover_producers(view->produces) + hqq_ring_recover_consumers(view->consumes);
 }
 
@@ -72,10 +75,13 @@ int hqq_end_claim(const struct hqq_end_view *view, uint64_t self, uint64_t *ret_
     *ret_recovered = 0;
     hqq_end_recover(view, self, ret_recovered);
     uint64_t owner = hqq_load_acquire(&view->end->owner); /* edge E1 */
-    if (is_held(hqq_end_state(owner)))
+    enum hqq_end_state state = hqq_end_state(owner);
+    if (state == HQQ_END_RECOVERING)
+        return -EAGAIN;
+    if (is_held(state))
         return HQQ_ERROR_BUSY;
     if (!hqq_cas_acq_rel(&view->end->owner, &owner, owner_of(HQQ_END_ALIVE, self)))
-        return HQQ_ERROR_BUSY;
+        return -EAGAIN;
     HQQ_POINT("end.claimed");
     return 0;
 }
@@ -91,8 +97,9 @@ void hqq_end_shut(struct hqq_end *end)
     HQQ_POINT("end.closing");
 }
 
-void hqq_end_leave(const struct hqq_end_view *view)
+void hqq_end_leave(const struct hqq_end_view *view, bool holds_slots)
 {
-    sweep(view);
+    if (holds_slots)
+        sweep(view);
     hqq_store_release(&view->end->owner, owner_of(HQQ_END_CLOSED, 0)); /* edge E1 */
 }

@@ -42,20 +42,21 @@ struct hqq_end_view {
 /* The state that an owner word says; a value that no honest peer writes is NONE. */
 enum hqq_end_state hqq_end_state(uint64_t owner);
 
-/* True if a process held the end and it has let it go or died. pid_namespace: what the extension block says. */
-bool hqq_end_is_gone(const struct hqq_end *end, uint64_t pid_namespace);
+/* True if a process held the end and it has let it go, or has died, if identities can be checked here. */
+bool hqq_end_is_gone(const struct hqq_end *end, bool can_check);
 
 /* Takes an end of a region that nobody else can see yet. */
 void hqq_end_hold(struct hqq_end *end, uint64_t self);
 
-/* Takes the end for this process. If its holder has died, its slots are freed first. 0 or HQQ_ERROR_BUSY. */
+/* Takes the end for this process. If its holder has died, its slots are freed first. 0, HQQ_ERROR_BUSY, or
+ * -EAGAIN: it is changing hands just now, try again. */
 int hqq_end_claim(const struct hqq_end_view *view, uint64_t self, uint64_t *ret_recovered);
 
 /* Marks the end as shut, if it is this process's and not yet so. Async-signal-safe. */
 void hqq_end_shut(struct hqq_end *end);
 
-/* Frees what this process still holds at the end and lets it go. */
-void hqq_end_leave(const struct hqq_end_view *view);
+/* Lets the end go. holds_slots: some are still claimed by this process, and are freed first. */
+void hqq_end_leave(const struct hqq_end_view *view, bool holds_slots);
 
 /*
  * If the holder of the end is gone for certain, frees its slots and marks the end dead. True if this call did it; then

@@ -9,35 +9,47 @@
 #include "standard/open.h"
 #include "standard/state.h"
 
-/* Opens a link in a mapping that becomes its own; unmaps it if that fails. */
+/* Opens a link in a mapping that becomes its own; unmaps it if that fails, and removes the name if that is ours. */
 static int build_in_mapping(struct hqq_open *open, struct hqq_link **ret_link)
 {
     open->owns_mapping = true;
+    open->deadline_ns = hqq_deadline_after(hqq_clock_ns(), open->config.attach_timeout_ns);
     int result = hqq_link_build(open, ret_link);
-    if (result != 0)
-        hqq_shm_unmap(&open->mapping);
+    if (result == 0)
+        return 0;
+    if (open->owns_name)
+        (void)hqq_shm_unlink_mapping(open->name, &open->mapping);
+    hqq_shm_unmap(&open->mapping);
     return result;
 }
 
-/* ---- memfd --------------------------------------------------------------------------------------------------------
- * */
+/* What it takes to make a new region, as its primary. */
+static int prepare_new(const struct hqq_link_config *config, struct hqq_open *ret_open, uint64_t *ret_bytes)
+{
+    struct hqq_layout layout;
+    int result = hqq_config_complete(config, &ret_open->config, &layout);
+    if (result != 0)
+        return result;
+    if (ret_open->config.role == HQQ_ROLE_SECONDARY)
+        return HQQ_ERROR_INVALID_OP;
+    ret_open->config.role = HQQ_ROLE_PRIMARY;
+    ret_open->is_fresh = true;
+    *ret_bytes = layout.bytes;
+    return 0;
+}
+
+/* ---- memfd ------------------------------------------------------------------------------------------------------- */
 
 int hqq_link_create_fd(const struct hqq_link_config *config, int *ret_fd, struct hqq_link **ret_link)
 {
-    struct hqq_open open = {.is_fresh = true, .name = ""};
-    struct hqq_layout layout;
-    int result = hqq_config_complete(config, &open.config, &layout);
-    if (result == 0 && open.config.role == HQQ_ROLE_SECONDARY)
-        result = HQQ_ERROR_INVALID_OP;
-    if (result != 0)
-        return result;
-    open.config.role = HQQ_ROLE_PRIMARY;
-
+    struct hqq_open open = {.name = ""};
+    uint64_t bytes;
     int fd;
-    result = hqq_shm_create_memfd(layout.bytes, &fd, &open.mapping);
+    int result = prepare_new(config, &open, &bytes);
+    if (result == 0)
+        result = hqq_shm_create_memfd(bytes, &fd, &open.mapping);
     if (result != 0)
         return result;
-    open.deadline_ns = hqq_deadline_after(hqq_clock_ns(), open.config.attach_timeout_ns);
     result = build_in_mapping(&open, ret_link);
     if (result != 0)
         hqq_sys.close(fd);
@@ -52,21 +64,18 @@ int hqq_link_attach_fd(int fd, const struct hqq_link_config *config, struct hqq_
     int result = hqq_config_complete_attaching(config, &open.config);
     if (result == 0)
         result = hqq_shm_map_memfd(fd, &open.mapping);
-    if (result != 0)
-        return result;
-    open.deadline_ns = hqq_deadline_after(hqq_clock_ns(), open.config.attach_timeout_ns);
-    return build_in_mapping(&open, ret_link);
+    return result != 0 ? result : build_in_mapping(&open, ret_link);
 }
 
-/* ---- Named objects ------------------------------------------------------------------------------------------------
- * */
+/* ---- Named objects --------------------------------------------------------------------------------------------- */
 
 static const char *without_slash(const char *name)
 {
     return name[0] == '/' ? name + 1 : name;
 }
 
-/* True if the object is a region whose primary is gone: closed, or died. Everything else may be somebody's. */
+/* True if the object is a region whose primary has closed or died, or whose creator died before it was ready.
+ * Everything else may be somebody's, so nothing is written to it. */
 static bool is_stale(const struct hqq_mapping *mapping)
 {
     const struct hqq_attach_wish wish = {
@@ -76,13 +85,21 @@ static bool is_stale(const struct hqq_mapping *mapping)
     };
     struct hqq_layout layout;
     int error;
-    enum hqq_attach state = hqq_superblock_look(mapping->base, &wish, &layout, &error);
-    if (state == HQQ_ATTACH_INIT_DIED)
+    const struct hqq_extension *extension = hqq_extension_peek(mapping->base);
+    switch (hqq_superblock_look(mapping->base, &wish, &layout, &error)) {
+    case HQQ_ATTACH_INIT_DIED:
         return true;
-    if (state != HQQ_ATTACH_READY)
+    case HQQ_ATTACH_EMPTY:
+        return hqq_process_is_dead(hqq_extension_initializer(mapping->base, wish.pid_namespace));
+    case HQQ_ATTACH_READY:
+        return extension && hqq_end_is_gone(&extension->end[0],
+                                            wish.pid_namespace != 0 &&
+                                                wish.pid_namespace == hqq_load_relaxed(&extension->pid_namespace));
+    case HQQ_ATTACH_INITIALIZING:
+    case HQQ_ATTACH_MISMATCH:
+    default:
         return false;
-    const struct hqq_extension *extension = hqq_extension_find(mapping->base, wish.pid_namespace);
-    return extension && hqq_end_is_gone(&extension->end[0], hqq_load_relaxed(&extension->pid_namespace));
+    }
 }
 
 static int unlink_stale(const char *name)
@@ -98,39 +115,32 @@ static int unlink_stale(const char *name)
 
 int hqq_link_create(const char *name, const struct hqq_link_config *config, struct hqq_link **ret_link)
 {
-    struct hqq_open open = {.is_fresh = true, .owns_name = true};
-    struct hqq_layout layout;
-    int result = hqq_config_complete(config, &open.config, &layout);
-    if (result == 0 && open.config.role == HQQ_ROLE_SECONDARY)
-        result = HQQ_ERROR_INVALID_OP;
+    struct hqq_open open = {.owns_name = true};
+    uint64_t bytes;
+    int result = prepare_new(config, &open, &bytes);
     if (result != 0)
         return result;
-    open.config.role = HQQ_ROLE_PRIMARY;
 
-    result = hqq_shm_create_named(name, open.config.mode, layout.bytes, &open.mapping);
+    result = hqq_shm_create_named(name, open.config.mode, bytes, &open.mapping);
     if (result == -EEXIST && (open.config.flags & HQQ_LINK_REPLACE_STALE) != 0) {
         result = unlink_stale(name);
         if (result == 0)
-            result = hqq_shm_create_named(name, open.config.mode, layout.bytes, &open.mapping);
+            result = hqq_shm_create_named(name, open.config.mode, bytes, &open.mapping);
     }
     if (result != 0)
         return result;
     open.name = without_slash(name);
-    open.deadline_ns = hqq_deadline_after(hqq_clock_ns(), open.config.attach_timeout_ns);
-    struct hqq_mapping mapping = open.mapping;
-    result = build_in_mapping(&open, ret_link);
-    if (result != 0)
-        (void)hqq_shm_unlink_mapping(name, &mapping);
-    return result;
+    return build_in_mapping(&open, ret_link);
 }
 
 /* Maps the object once its creator has sized it. */
 static int map_when_sized(const char *name, struct hqq_open *open)
 {
+    uint64_t deadline = hqq_deadline_after(hqq_clock_ns(), open->config.attach_timeout_ns);
     for (;;) {
         int result = hqq_shm_open_named(name, &open->mapping);
         uint64_t now = hqq_clock_ns();
-        if (result != HQQ_ERROR_MEMORY_SMALL || now >= open->deadline_ns)
+        if (result != HQQ_ERROR_MEMORY_SMALL || now >= deadline)
             return result;
         hqq_sys.sleep_until(hqq_deadline_after(now, HQQ_NS_PER_MS));
     }
@@ -144,7 +154,6 @@ int hqq_link_open(const char *name, const struct hqq_link_config *config, struct
         return result;
     if (open.config.role == HQQ_ROLE_ANY)
         open.config.role = HQQ_ROLE_SECONDARY;
-    open.deadline_ns = hqq_deadline_after(hqq_clock_ns(), open.config.attach_timeout_ns);
     result = map_when_sized(name, &open);
     if (result != 0)
         return result;

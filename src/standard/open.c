@@ -22,8 +22,7 @@
 #define ATTACH_LOOK_FIRST_NS (20 * HQQ_NS_PER_US)
 #define ATTACH_LOOK_LAST_NS (1 * HQQ_NS_PER_MS)
 
-/* ---- Configuration ------------------------------------------------------------------------------------------------
- * */
+/* ---- Configuration --------------------------------------------------------------------------------------------- */
 
 static uint64_t or_default(uint64_t value, uint64_t fallback)
 {
@@ -71,14 +70,14 @@ int hqq_config_complete(const struct hqq_link_config *config, struct hqq_link_co
     return result;
 }
 
-/* ---- The region ---------------------------------------------------------------------------------------------------
- * */
+/* ---- The region ------------------------------------------------------------------------------------------------ */
 
 /* What an attempt has come to know. */
 struct attempt {
     const struct hqq_open *open;
     struct hqq_layout layout;
     uint64_t pid_namespace;
+    uint64_t self; /* this process; UNKNOWN if nobody could check it */
     bool is_primary;
     bool is_formatter; /* we made the region, and hold its primary end since */
 };
@@ -87,10 +86,8 @@ struct attempt {
 static void format_region(struct attempt *attempt)
 {
     void *base = attempt->open->mapping.base;
-    uint64_t self = attempt->pid_namespace != 0 ? hqq_process_self() : HQQ_PROCESS_UNKNOWN;
-
-    struct hqq_extension *extension = hqq_extension_format(base, attempt->pid_namespace, self);
-    hqq_end_hold(&extension->end[0], self);
+    struct hqq_extension *extension = hqq_extension_format(base, attempt->pid_namespace, attempt->self);
+    hqq_end_hold(&extension->end[0], attempt->self);
     HQQ_POINT("superblock.identified");
     for (int i = 0; i < HQQ_RING_COUNT; i++) {
         struct hqq_ring ring;
@@ -111,6 +108,56 @@ static int check_claimable(struct attempt *attempt)
     return attempt->layout.bytes <= attempt->open->mapping.length ? 0 : HQQ_ERROR_MEMORY_SMALL;
 }
 
+/* Makes the region if it is still empty. -EAGAIN if somebody else was quicker. */
+static int try_to_format(struct attempt *attempt)
+{
+    const struct hqq_open *open = attempt->open;
+    int result = check_claimable(attempt);
+    if (result != 0)
+        return result;
+    /* Of an object that has a name already, others can tell from now on whether its creator lives. */
+    if (open->is_fresh)
+        hqq_extension_format(open->mapping.base, attempt->pid_namespace, attempt->self);
+    if (!hqq_superblock_claim(open->mapping.base))
+        return -EAGAIN;
+    format_region(attempt);
+    return 0;
+}
+
+/* One look. -EAGAIN: look again later. */
+static int try_to_settle(struct attempt *attempt, const struct hqq_attach_wish *wish)
+{
+    const struct hqq_open *open = attempt->open;
+    int error = 0;
+    switch (hqq_superblock_look(open->mapping.base, wish, &attempt->layout, &error)) {
+    case HQQ_ATTACH_READY:
+        /* A new object whose region somebody else was quicker to claim has its primary already, as in the original. */
+        attempt->is_primary = open->config.role == HQQ_ROLE_PRIMARY && !open->is_fresh;
+        return 0;
+    case HQQ_ATTACH_MISMATCH:
+        return error;
+    case HQQ_ATTACH_INIT_DIED:
+        return HQQ_ERROR_INIT_DIED;
+    case HQQ_ATTACH_EMPTY:
+        return open->config.role == HQQ_ROLE_SECONDARY ? -EAGAIN : try_to_format(attempt);
+    case HQQ_ATTACH_INITIALIZING:
+    default:
+        return -EAGAIN;
+    }
+}
+
+/* Waits a little longer each time. False if the deadline has passed. */
+static bool pause_until(uint64_t deadline_ns, uint64_t *pause_ns)
+{
+    uint64_t now = hqq_clock_ns();
+    if (now >= deadline_ns)
+        return false;
+    hqq_sys.sleep_until(now + *pause_ns < deadline_ns ? now + *pause_ns : deadline_ns);
+    *pause_ns = *pause_ns * 2 < ATTACH_LOOK_LAST_NS ? *pause_ns * 2 : ATTACH_LOOK_LAST_NS;
+    return true;
+}
+
+/* Until the region is agreed on. */
 static int settle_region(struct attempt *attempt)
 {
     const struct hqq_open *open = attempt->open;
@@ -121,44 +168,16 @@ static int settle_region(struct attempt *attempt)
         .memory_bytes = open->mapping.length,
         .pid_namespace = attempt->pid_namespace,
     };
-    uint64_t pause = ATTACH_LOOK_FIRST_NS;
-    int error = 0;
-
-    for (;;) {
-        switch (hqq_superblock_look(open->mapping.base, &wish, &attempt->layout, &error)) {
-        case HQQ_ATTACH_READY:
-            /* A new object whose region somebody else was quicker to claim has its primary already, as in the
-             * original. */
-            attempt->is_primary = open->config.role == HQQ_ROLE_PRIMARY && !open->is_fresh;
-            return 0;
-        case HQQ_ATTACH_MISMATCH:
-            return error;
-        case HQQ_ATTACH_INIT_DIED:
-            return HQQ_ERROR_INIT_DIED;
-        case HQQ_ATTACH_EMPTY:
-            if (open->config.role == HQQ_ROLE_SECONDARY)
-                break;
-            error = check_claimable(attempt);
-            if (error != 0)
-                return error;
-            if (!hqq_superblock_claim(open->mapping.base))
-                continue;
-            format_region(attempt);
-            return 0;
-        case HQQ_ATTACH_INITIALIZING:
-        default:
-            break;
-        }
-        uint64_t now = hqq_clock_ns();
-        if (now >= open->deadline_ns)
+    uint64_t pause_ns = ATTACH_LOOK_FIRST_NS;
+    int result;
+    while ((result = try_to_settle(attempt, &wish)) == -EAGAIN) {
+        if (!pause_until(open->deadline_ns, &pause_ns))
             return HQQ_ERROR_FAILED_INIT;
-        hqq_sys.sleep_until(now + pause < open->deadline_ns ? now + pause : open->deadline_ns);
-        pause = pause * 2 < ATTACH_LOOK_LAST_NS ? pause * 2 : ATTACH_LOOK_LAST_NS;
     }
+    return result;
 }
 
-/* ---- The link -----------------------------------------------------------------------------------------------------
- * */
+/* ---- The link -------------------------------------------------------------------------------------------------- */
 
 /* talloc aligns less than a link wants. */
 static struct hqq_link *allocate(void)
@@ -177,7 +196,6 @@ static struct hqq_link *allocate(void)
 static void configure(struct hqq_link *link, const struct hqq_open *open)
 {
     const struct hqq_link_config *config = &open->config;
-    pthread_mutex_init(&link->remainder.lock, NULL);
     hqq_store_relaxed(&link->read_deadline_ns, HQQ_FOREVER);
     hqq_store_relaxed(&link->write_deadline_ns, HQQ_FOREVER);
     hqq_store_relaxed(&link->read_timeout_ns, HQQ_FOREVER);
@@ -185,6 +203,7 @@ static void configure(struct hqq_link *link, const struct hqq_open *open)
     hqq_store_relaxed(&link->large_threshold, or_default(config->large_threshold, link->tx.buffer_size));
     hqq_store_relaxed(&link->checked_ns, hqq_clock_ns());
     link->peer_check_ns = config->peer_check_ns;
+    link->is_stream_read = (config->flags & HQQ_LINK_STREAM_READ) != 0;
     hqq_spin_init(&link->read_spin, config->spin_ns);
     hqq_spin_init(&link->write_spin, config->spin_ns);
     memcpy(link->name, open->name, strnlen(open->name, sizeof(link->name) - 1));
@@ -203,11 +222,11 @@ static void view_region(struct hqq_link *link, const struct attempt *attempt)
     link->first_copy = hqq_load_relaxed(hqq_ring_w(&link->tx));
     link->role = attempt->is_primary ? HQQ_ROLE_PRIMARY : HQQ_ROLE_SECONDARY;
 
-    struct hqq_extension *extension = hqq_extension_find(base, attempt->pid_namespace);
+    struct hqq_extension *extension = hqq_extension_find(base, attempt->pid_namespace, attempt->open->deadline_ns);
     if (!extension)
         extension = &link->stand_in;
-    else if (attempt->pid_namespace != 0 && hqq_load_relaxed(&extension->pid_namespace) == attempt->pid_namespace)
-        link->identity = hqq_process_self();
+    else if (hqq_load_relaxed(&extension->pid_namespace) == attempt->pid_namespace)
+        link->identity = attempt->self;
     link->own_end = &extension->end[writes];
     link->peer_end = &extension->end[reads];
     link->tx_data = &extension->ring[writes].data;
@@ -216,11 +235,16 @@ static void view_region(struct hqq_link *link, const struct attempt *attempt)
     link->rx_space = &extension->ring[reads].space;
 }
 
-static int take_end(struct hqq_link *link)
+static int take_end(struct hqq_link *link, uint64_t deadline_ns)
 {
-    struct hqq_end_view view = hqq_link_own_end(link);
-    uint64_t recovered = 0;
-    int result = hqq_end_claim(&view, link->identity, &recovered);
+    const struct hqq_end_view view = hqq_link_own_end(link);
+    uint64_t pause_ns = ATTACH_LOOK_FIRST_NS;
+    uint64_t recovered;
+    int result;
+    while ((result = hqq_end_claim(&view, link->identity, &recovered)) == -EAGAIN) {
+        if (!pause_until(deadline_ns, &pause_ns))
+            return HQQ_ERROR_BUSY;
+    }
     if (result != 0)
         return result;
     hqq_add_relaxed(&link->counts.slots_recovered, recovered);
@@ -230,40 +254,32 @@ static int take_end(struct hqq_link *link)
     return 0;
 }
 
-/* The steps that can fail once the region is agreed on; after the last of them this process holds its end. */
-static int take_place(struct hqq_link *link, const struct attempt *attempt)
+/* Who this process is, for others to check. Fails only for want of a descriptor or of memory, which may be passing. */
+static int identify(struct attempt *attempt)
 {
-    int result = 0;
-    if (!hqq_ring_is_valid(&link->tx) || !hqq_ring_is_valid(&link->rx))
-        return HQQ_ERROR_BAD_MAGIC;
-    if ((attempt->open->config.flags & HQQ_LINK_STREAM_READ) != 0) {
-        link->is_stream_read = true;
-        link->remainder.data = talloc_size(link->block, link->rx.buffer_size);
-        result = link->remainder.data ? 0 : -ENOMEM;
-    }
-    if (!attempt->is_formatter)
-        return result != 0 ? result : take_end(link);
-    if (result != 0) {
-        const struct hqq_end_view view = hqq_link_own_end(link);
-        hqq_end_leave(&view);
-    }
-    return result;
+    attempt->pid_namespace = hqq_process_namespace();
+    attempt->self = attempt->pid_namespace != 0 ? hqq_process_self() : HQQ_PROCESS_UNKNOWN;
+    return attempt->self == HQQ_PROCESS_UNKNOWN ? hqq_process_why_unknown() : 0;
 }
 
 int hqq_link_build(const struct hqq_open *open, struct hqq_link **ret_link)
 {
-    struct attempt attempt = {.open = open, .pid_namespace = hqq_process_namespace()};
+    struct attempt attempt = {.open = open};
     uint64_t generation = hqq_process_generation();
     struct hqq_link *link = generation != 0 ? allocate() : NULL;
     if (!link)
         return -ENOMEM;
 
-    int result = settle_region(&attempt);
+    int result = identify(&attempt);
+    if (result == 0)
+        result = settle_region(&attempt);
     if (result != 0)
         goto fail;
     link->generation = generation;
     view_region(link, &attempt);
-    result = take_place(link, &attempt);
+    result = hqq_ring_is_valid(&link->tx) && hqq_ring_is_valid(&link->rx) ? 0 : HQQ_ERROR_BAD_MAGIC;
+    if (result == 0 && !attempt.is_formatter)
+        result = take_end(link, open->deadline_ns);
     if (result != 0)
         goto fail;
     configure(link, open);

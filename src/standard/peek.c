@@ -1,25 +1,14 @@
 /* Looking at the head of the queue without taking it. */
 #include "standard/state.h"
 
-/* There is nothing at the head: is there nobody who could still put something there? */
-static int nothing_there(struct hqq_link *link)
-{
-    uint64_t position;
-    int result = hqq_link_writers_gone(link);
-    if (result == 0 || hqq_ring_peek(&link->rx, &position)) /* published before the peer left */
-        return HQQ_ERROR_WOULD_BLOCK;
-    return hqq_link_fail(link, result);
-}
-
-/* Takes what no reader would get out of the way. */
-static void drop_head(struct hqq_link *link, uint64_t position, enum hqq_content content)
+/* Takes a tombstone out of the way, unless another thread does. */
+static void drop_tombstone(struct hqq_link *link, uint64_t position)
 {
     if (!hqq_ring_claim_head(&link->rx, position))
         return;
     hqq_ring_release(&link->rx, position);
     hqq_link_ring_space(link, 1);
-    hqq_add_relaxed(content == HQQ_CONTENT_TOMBSTONE ? &link->counts.tombstones_skipped : &link->counts.invalid_packets,
-                    1);
+    hqq_add_relaxed(&link->counts.tombstones_skipped, 1);
 }
 
 int hqq_link_peek(struct hqq_link *link, size_t *ret_length)
@@ -33,16 +22,19 @@ int hqq_link_peek(struct hqq_link *link, size_t *ret_length)
     for (int attempt = 0; attempt < HQQ_RING_ATTEMPTS; attempt++) {
         uint64_t position, length = 0;
         int error = 0;
+        result = hqq_link_writers_gone(link); /* before the look: what was published before they left is found by it */
         if (!hqq_ring_peek(&link->rx, &position))
-            return nothing_there(link);
+            return result != 0 ? hqq_link_fail(link, result) : HQQ_ERROR_WOULD_BLOCK;
         enum hqq_content content = hqq_link_content(link, position, &length, &error);
-        if (!hqq_ring_is_head(&link->rx, position))
+        if (!hqq_ring_is_unchanged(&link->rx, position))
             continue; /* another thread took it while we looked */
+        if (content == HQQ_CONTENT_INVALID)
+            return hqq_link_fail(link, error);
         if (content == HQQ_CONTENT_DATAGRAM) {
             *ret_length = length;
             return 0;
         }
-        drop_head(link, position, content);
+        drop_tombstone(link, position);
     }
     return HQQ_ERROR_WOULD_BLOCK;
 }

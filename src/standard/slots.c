@@ -3,18 +3,22 @@
 
 int hqq_link_reserve(struct hqq_link *link, struct hqq_slot *ret_slot)
 {
-    struct hqq_claim claim;
-    int result = hqq_link_claim_write(link, 1, true, &claim);
+    struct hqq_call call = {.may_wait = true};
+    int result = hqq_link_guard(link);
+    if (result != 0)
+        return hqq_link_fail(link, result);
+    result = hqq_link_claim_write(link, &call, 1);
     if (result != 0)
         return result;
-    hqq_ring_prefetch_produce(&link->tx, claim.position);
-    hqq_ring_note_depth(&link->tx, claim.position + 1, claim.waited);
+    hqq_add32_relaxed(&link->held, 1);
+    hqq_ring_prefetch_produce(&link->tx, call.position);
+    hqq_ring_note_depth(&link->tx, call.position + 1);
     *ret_slot = (struct hqq_slot){
-        .data = hqq_ring_buffer(&link->tx, claim.position),
+        .data = hqq_ring_buffer(&link->tx, call.position),
         .length = link->tx.buffer_size,
-        .position = claim.position,
+        .position = call.position,
     };
-    hqq_link_end_write(link, &claim);
+    hqq_link_end_write(link, &call);
     return 0;
 }
 
@@ -33,6 +37,7 @@ static void hand_over(struct hqq_link *link, struct hqq_slot *slot, uint64_t opc
     hqq_link_publish(link, slot->position, opcode, operand2);
     hqq_link_ring_data(link, 1);
     slot->data = NULL;
+    hqq_sub32_relaxed(&link->held, 1);
 }
 
 int hqq_link_commit(struct hqq_link *link, struct hqq_slot *slot, size_t length)
@@ -59,18 +64,19 @@ int hqq_link_abort(struct hqq_link *link, struct hqq_slot *slot, uint64_t reason
 
 int hqq_link_borrow(struct hqq_link *link, struct hqq_slot *ret_slot)
 {
-    struct hqq_claim claim;
+    struct hqq_call call = {.may_wait = true};
     uint64_t length;
-    int result = hqq_link_next_datagram(link, true, &claim, &length);
+    int result = hqq_link_next_datagram(link, &call, &length);
     if (result != 0)
         return result;
+    hqq_add32_relaxed(&link->held, 1);
     *ret_slot = (struct hqq_slot){
-        .data = hqq_ring_buffer(&link->rx, claim.position),
+        .data = hqq_ring_buffer(&link->rx, call.position),
         .length = length,
-        .position = claim.position,
+        .position = call.position,
     };
     hqq_link_count_read(link, 1, length);
-    hqq_link_end_read(link, &claim);
+    hqq_link_end_read(link, &call);
     return 0;
 }
 
@@ -82,5 +88,6 @@ int hqq_link_release(struct hqq_link *link, struct hqq_slot *slot)
     hqq_ring_release(&link->rx, slot->position);
     hqq_link_ring_space(link, 1);
     slot->data = NULL;
+    hqq_sub32_relaxed(&link->held, 1);
     return 0;
 }

@@ -5,7 +5,6 @@
 #ifndef HQQ_STANDARD_STATE_H
 #define HQQ_STANDARD_STATE_H
 
-#include <pthread.h>
 #include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,11 +41,11 @@ struct hqq_counts {
         invalid_packets, errors, peer_deaths, slots_recovered;
 };
 
-/* The rest of a datagram that a short read left, with HQQ_LINK_STREAM_READ. */
+/* The datagram that a short read has not finished, with HQQ_LINK_STREAM_READ: its slot stays borrowed. */
 struct hqq_remainder {
-    pthread_mutex_t lock;
-    unsigned char *data; /* buffer_size bytes */
-    size_t at, length;
+    hqq_atomic_u32 lock; /* stream.c */
+    bool is_held;
+    uint64_t position, at, length;
 };
 
 struct hqq_link {
@@ -61,10 +60,11 @@ struct hqq_link {
 
     /* Written seldom. */
     alignas(HQQ_CACHE_LINE) hqq_atomic_u32 shut;
-    hqq_atomic_u32 inside; /* threads that wait in the link */
+    hqq_atomic_u32 inside; /* calls that wait, or have waited and not ended yet */
+    hqq_atomic_u32 held;   /* slots that callers hold: reserved or borrowed */
     hqq_atomic_u64 read_deadline_ns, write_deadline_ns, read_timeout_ns, write_timeout_ns;
     hqq_atomic_u64 large_threshold;
-    hqq_atomic_u64 checked_ns; /* when a call that may not wait last looked at the peer */
+    hqq_atomic_u64 checked_ns; /* when a call last looked whether the peer lives */
     uint64_t peer_check_ns;
     uint64_t identity; /* this process, as the extension block may name it; UNKNOWN if it may not */
 
@@ -80,8 +80,7 @@ struct hqq_link {
     struct hqq_extension stand_in; /* where there is none in the region: nobody else sees it */
 };
 
-/* ---- Counting -----------------------------------------------------------------------------------------------------
- * */
+/* ---- Counting -------------------------------------------------------------------------------------------------- */
 
 static inline struct hqq_shard *hqq_link_shard(struct hqq_link *link, bool *ret_own)
 {
@@ -123,8 +122,7 @@ static inline int hqq_link_fail(struct hqq_link *link, int result)
     return result;
 }
 
-/* ---- May this call go on? -----------------------------------------------------------------------------------------
- * */
+/* ---- May this call go on? -------------------------------------------------------------------------------------- */
 
 /* 0, FORKED or CLOSED (by this end). */
 static inline int hqq_link_guard(const struct hqq_link *link)
@@ -165,50 +163,43 @@ static inline int hqq_link_writers_gone(const struct hqq_link *link)
     return result;
 }
 
-/* ---- Claiming -----------------------------------------------------------------------------------------------------
- * */
+/* ---- Claiming -------------------------------------------------------------------------------------------------- */
 
-/* Slots that a call has claimed. */
-struct hqq_claim {
-    uint64_t position;
+/* One public call that reads or writes, from its first claim to its end. */
+struct hqq_call {
+    bool may_wait;
+    bool has_waited;   /* it is counted in link->inside until it ends */
+    bool has_slept;    /* it passes the bell on when it ends */
+    uint64_t until_ns; /* when its time-out ends; 0: it has not had to wait yet */
+    uint64_t position; /* what it has claimed last: count slots from here */
     uint64_t count;
-    bool waited; /* it is counted in link->inside, until the call that made it ends */
-    bool slept;  /* it slept before: once it is done it passes the bell on */
 };
 
-int hqq_link_claim_write_slow(struct hqq_link *link, uint64_t want, bool may_wait, struct hqq_claim *ret_claim);
-int hqq_link_claim_read_slow(struct hqq_link *link, uint64_t want, bool may_wait, struct hqq_claim *ret_claim);
+int hqq_link_claim_write_slow(struct hqq_link *link, struct hqq_call *call, uint64_t want);
+int hqq_link_claim_read_slow(struct hqq_link *link, struct hqq_call *call, uint64_t want);
 
-/* Claims 1 to want slots to write. Every error that it returns has been counted. */
-static inline int hqq_link_claim_write(struct hqq_link *link, uint64_t want, bool may_wait, struct hqq_claim *ret_claim)
+/* Claims 1 to want slots to write. An error has been counted, and has ended the call. */
+static inline int hqq_link_claim_write(struct hqq_link *link, struct hqq_call *call, uint64_t want)
 {
-    int result = hqq_link_guard(link);
-    if (__builtin_expect(result == 0, 1))
-        result = hqq_link_peer_gone(link);
-    if (__builtin_expect(result != 0, 0))
-        return hqq_link_fail(link, result);
-    ret_claim->waited = ret_claim->slept = false;
-    ret_claim->count = hqq_ring_claim_write(&link->tx, want, &ret_claim->position);
-    if (__builtin_expect(ret_claim->count != 0, 1))
-        return 0;
-    return hqq_link_claim_write_slow(link, want, may_wait, ret_claim);
+    int result = hqq_link_peer_gone(link);
+    if (__builtin_expect(result == 0, 1)) {
+        call->count = hqq_ring_claim_write(&link->tx, want, &call->position);
+        if (__builtin_expect(call->count != 0, 1))
+            return 0;
+    }
+    return hqq_link_claim_write_slow(link, call, want);
 }
 
-/* Claims 1 to want packets to read, of any kind. Every error that it returns has been counted. */
-static inline int hqq_link_claim_read(struct hqq_link *link, uint64_t want, bool may_wait, struct hqq_claim *ret_claim)
+/* Claims 1 to want packets to read, of any kind. An error has been counted, and has ended the call. */
+static inline int hqq_link_claim_read(struct hqq_link *link, struct hqq_call *call, uint64_t want)
 {
-    int result = hqq_link_guard(link);
-    if (__builtin_expect(result != 0, 0))
-        return hqq_link_fail(link, result);
-    ret_claim->waited = ret_claim->slept = false;
-    ret_claim->count = hqq_ring_claim_read(&link->rx, want, &ret_claim->position);
-    if (__builtin_expect(ret_claim->count != 0, 1))
+    call->count = hqq_ring_claim_read(&link->rx, want, &call->position);
+    if (__builtin_expect(call->count != 0, 1))
         return 0;
-    return hqq_link_claim_read_slow(link, want, may_wait, ret_claim);
+    return hqq_link_claim_read_slow(link, call, want);
 }
 
-/* ---- Handing over -------------------------------------------------------------------------------------------------
- * */
+/* ---- Handing over ---------------------------------------------------------------------------------------------- */
 
 static inline void hqq_link_publish(struct hqq_link *link, uint64_t position, uint64_t opcode, uint64_t operand2)
 {
@@ -234,26 +225,32 @@ static inline void hqq_link_ring_space(struct hqq_link *link, uint64_t count)
         hqq_add_relaxed(&link->counts.wakeups_sent, 1);
 }
 
+/* The end of a call that claimed something. Nothing of the link may be used after it, as it may have been closed. */
+void hqq_link_end_read_slow(struct hqq_link *link, const struct hqq_call *call);
+void hqq_link_end_write_slow(struct hqq_link *link, const struct hqq_call *call);
+
+static inline void hqq_link_end_read(struct hqq_link *link, const struct hqq_call *call)
+{
+    if (__builtin_expect(call->has_waited, 0))
+        hqq_link_end_read_slow(link, call);
+}
+
+static inline void hqq_link_end_write(struct hqq_link *link, const struct hqq_call *call)
+{
+    if (__builtin_expect(call->has_waited, 0))
+        hqq_link_end_write_slow(link, call);
+}
+
+/* For loops that claim without ever finding the ring dry: 0, or TIMEOUT or WOULD_BLOCK if such a call must not go on;
+ * that has been counted, and has ended the call. */
+int hqq_link_may_read_on(struct hqq_link *link, struct hqq_call *call);
+
 /* Between the two, hqq_link_close() waits. Nothing of the link may be used after leaving. */
 void hqq_link_enter(struct hqq_link *link);
 void hqq_link_leave(struct hqq_link *link);
 
-/* The end of every call that claimed: lets hqq_link_close() go on, and wakes another sleeper if this one's waking up
- * was meant for more (bell.h). Nothing of the link may be used after it. */
-void hqq_link_end_read_slow(struct hqq_link *link, const struct hqq_claim *claim);
-void hqq_link_end_write_slow(struct hqq_link *link, const struct hqq_claim *claim);
-
-static inline void hqq_link_end_read(struct hqq_link *link, const struct hqq_claim *claim)
-{
-    if (__builtin_expect(claim->waited, 0))
-        hqq_link_end_read_slow(link, claim);
-}
-
-static inline void hqq_link_end_write(struct hqq_link *link, const struct hqq_claim *claim)
-{
-    if (__builtin_expect(claim->waited, 0))
-        hqq_link_end_write_slow(link, claim);
-}
+/* When this call, which reads, must give up. */
+uint64_t hqq_link_read_until(struct hqq_link *link, struct hqq_call *call, uint64_t now);
 
 /* ---- What a packet means to a standard reader
  * ---------------------------------------------------------------------- */
@@ -306,8 +303,11 @@ bool hqq_link_recover_peer(struct hqq_link *link);
 /* Wakes everybody who sleeps at either end, for them to look at the ends anew. */
 void hqq_link_wake_everybody(struct hqq_link *link);
 
-/* Claims the next datagram, skipping tombstones and dropping what is invalid (that is then the result, counted). On
- * success the caller reads, releases, and calls hqq_link_end_read(). */
-int hqq_link_next_datagram(struct hqq_link *link, bool may_wait, struct hqq_claim *ret_claim, uint64_t *ret_length);
+/* Claims the next datagram, skipping tombstones and dropping what is invalid (that is then the result, counted, and the
+ * call has ended). On success the caller reads, releases, and calls hqq_link_end_read(). */
+int hqq_link_next_datagram(struct hqq_link *link, struct hqq_call *call, uint64_t *ret_length);
+
+/* hqq_link_read() with HQQ_LINK_STREAM_READ. */
+int hqq_link_read_stream(struct hqq_link *link, void *data, size_t capacity, size_t *ret_length, bool may_wait);
 
 #endif

@@ -19,7 +19,6 @@ void hqq_link_get_stats(const struct hqq_link *link, struct hqq_link_stats *ret_
         .errors = hqq_load_relaxed(&counts->errors),
         .peer_deaths = hqq_load_relaxed(&counts->peer_deaths),
         .slots_recovered = hqq_load_relaxed(&counts->slots_recovered),
-        .write_high_water = hqq_load_relaxed(&link->tx.high_water),
     };
     for (int i = 0; i <= HQQ_OWN_SHARDS; i++) {
         stats.messages_written += hqq_load_relaxed(&link->shard[i].messages_written);
@@ -28,6 +27,7 @@ void hqq_link_get_stats(const struct hqq_link *link, struct hqq_link_stats *ret_
         stats.bytes_read += hqq_load_relaxed(&link->shard[i].bytes_read);
     }
     if (hqq_process_is_generation(link->generation)) {
+        stats.write_high_water = hqq_load_relaxed(&link->tx.high_water);
         stats.write_depth = hqq_ring_depth(&link->tx);
         stats.read_depth = hqq_ring_depth(&link->rx);
     }

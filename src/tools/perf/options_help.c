@@ -1,0 +1,82 @@
+/* hqq-perf --help. */
+#include "tools/perf/options.h"
+
+#include <stdio.h>
+
+/* In pieces: a C11 compiler need not take a string literal of more than 4095 characters. */
+static const char *const help[] = {
+    "Usage: hqq-perf [OPTION]...\n"
+    "\n"
+    "Measures how fast datagrams go from one process to another: through a libhqq link, through AF_UNIX\n"
+    "sockets, and what the bare machine could do. Two processes are used, the driver and its child, the peer,\n"
+    "each on a processor of its own.\n"
+    "\n"
+    "What is measured:\n"
+    "  -t, --transports=LIST  of these; default all\n"
+    "        pingpong      two counters on two cache lines: the quickest round trip that the machine allows\n"
+    "        hqq           link, one message a call\n"
+    "        hqq-batch     link, many messages a call; streams only\n"
+    "        hqq-zerocopy  link, messages written and read in place: 64 bytes of each, whatever its size\n"
+    "        unix          AF_UNIX SOCK_DGRAM pair, blocking calls\n"
+    "        unix-spin     the same, polled with MSG_DONTWAIT\n"
+    "        memcpy        one process copying messages out of memory as large as a ring; streams only\n"
+    "        memcpy-pair   two processes copying messages into a bare ring and out of it: the most that streams\n"
+    "                      of large messages can have; streams only\n"
+    "  -k, --kinds=LIST       roundtrip (one message there and back), stream (one way, as many as fit);\n"
+    "                         default both\n"
+    "  -m, --modes=LIST       spin (links wait on the processor), sleep (every wait sleeps in the kernel);\n"
+    "                         default both. unix blocks in either mode and is measured in both; the rest spins\n"
+    "  -s, --sizes=LIST       bytes of a message, 64 to 64k; default 64,256,1024,4096,16384,65536\n"
+    "\n"
+    "How:\n"
+    "  -c, --cpus=A,B         driver on processor A, peer on B; default two different cores. On one and the same\n"
+    "                         they yield it to each other where they would spin\n"
+    "  -r, --rounds=N         in each round everything is measured once, in turn; default 7\n"
+    "      --extra=N          more rounds, at most, for what has lost over half of its runs; default 4\n"
+    "  -d, --duration-ms=N    length of a run; default 60\n"
+    "      --bracket-ms=N     length of the bare ping-pong before and after a run; default 3\n"
+    "      --tolerance=X      how much the ping-pong may vary between runs that count; default 1.25 times\n"
+    "      --keep=STATE       which runs count: of the machine's usual state, or of its best; default usual\n"
+    "      --baseline=NAME    transport that the others are compared with; default unix\n"
+    "      --slots=N          slots of a ring, a power of two from 2 to 65536; default as many as fill half of\n"
+    "                         the second-level cache, for hqq-zerocopy 16 MiB, but 16 to 512\n"
+    "      --batch=N          messages a call for hqq-batch, at most a quarter of the ring; default 32\n"
+    "      --spin-us=N        how long a link spins in mode spin, 0 for the library's default; default 1000000\n"
+    "      --timeout=N        seconds after which a run that stalls is an error; default 10\n"
+    "      --quick            two short rounds of the smallest and the largest size, to see that all works\n"
+    "\n",
+    "What is printed:\n"
+    "      --json=FILE        everything, each run included, as JSON; '-' for standard output, without tables\n"
+    "      --csv=FILE         one line for each line of the tables; '-' as above\n"
+    "  -v, --verbose          also where the time goes: processor time of a message, and of links how many in\n"
+    "                         1000 messages waited, slept, or made a system call to wake the other side\n"
+    "  -h, --help             this\n"
+    "  -V, --version          version of the tool and of the library\n"
+    "\n"
+    "How to read it:\n"
+    "  ns        nanoseconds a round trip, or a message of a stream, as the mean of a run: median, 10th and 90th\n"
+    "            percentile of the runs kept\n"
+    "  p50...    percentiles of single round trips, one reading of the clock included; median of the runs kept\n"
+    "  vs ping   that time divided by the bare round trip just before and after the same run; median\n"
+    "  vs unix   how many times faster than the baseline, each run against the baseline's of the same round:\n"
+    "            median, lowest and highest\n"
+    "  Mmsg/s    million messages a second, both directions counted\n"
+    "  GB/s      10^9 bytes of payload a second, where it is copied\n"
+    "  runs      kept/made\n"
+    "\n"
+    "Machines that are shared change their speed for seconds at a time. Each run stands between two\n"
+    "calibrations by the bare ping-pong, and counts if both lie in one range, which is --tolerance wide: the\n"
+    "usual range holds the most runs; the best one begins at the median of the fastest quarter. Runs in which\n"
+    "other processes had their processors for over 2 % of the time do not count either. The rest is set aside,\n"
+    "and counted.\n"
+    "\n"
+    "Every message carries its number, which its receiver checks.\n"
+    "\n"
+    "Exit status: 0 measured, 1 a message was wrong, a run stalled or a system call failed, 2 bad option.\n",
+};
+
+void perf_options_print_help(void)
+{
+    for (size_t i = 0; i < sizeof(help) / sizeof(help[0]); i++)
+        fputs(help[i], stdout);
+}
