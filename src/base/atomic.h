@@ -135,6 +135,13 @@ static inline void hqq_fence_full(void)
 #endif
 }
 
+/* Keeps the compiler from moving an earlier store behind a later load. The processor may still do so, unless another
+ * thread stops it by membarrier(2). */
+static inline void hqq_fence_compiler(void)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
 /* Every earlier load is done before any later one. */
 static inline void hqq_fence_acquire(void)
 {

@@ -33,7 +33,7 @@ struct hqq_extension *hqq_extension_format(void *page, uint64_t pid_namespace, u
     for (size_t i = 0; i < 2; i++) {
         hqq_store_relaxed(&extension->end[i].owner, 0);
         hqq_store32_relaxed(&extension->end[i].cpu, 0);
-        hqq_store32_relaxed(&extension->end[i].reserved, 0);
+        hqq_store32_relaxed(&extension->end[i].is_light, 0);
         silence(&extension->ring[i].data);
         silence(&extension->ring[i].space);
     }

@@ -30,8 +30,8 @@ struct hqq_bell {
 /* Who holds an end; see standard/end.h for the states. */
 struct hqq_end {
     alignas(HQQ_CACHE_LINE) hqq_atomic_u64 owner;
-    hqq_atomic_u32 cpu; /* a hint: the processor on which it last began to wait, plus one; 0 if it never did */
-    hqq_atomic_u32 reserved;
+    hqq_atomic_u32 cpu;      /* a hint: the processor on which it last began to wait, plus one; 0 if it never did */
+    hqq_atomic_u32 is_light; /* 1: its holder rings without a fence (ring/bell.h) */
 };
 
 struct hqq_extension {

@@ -162,6 +162,12 @@ static int sys_futex_wake(const void *word, int count)
     return settle((int)syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0), saved);
 }
 
+static int sys_membarrier(int command)
+{
+    int saved = errno;
+    return settle((int)syscall(SYS_membarrier, command, 0, 0), saved);
+}
+
 static int sys_sched_yield(void)
 {
     int saved = errno;
@@ -224,6 +230,7 @@ struct hqq_sys hqq_sys = {
     .kill = sys_kill,
     .futex_wait = sys_futex_wait,
     .futex_wake = sys_futex_wake,
+    .membarrier = sys_membarrier,
     .sched_yield = sys_sched_yield,
     .sleep_until = sys_sleep_until,
     .cpu_count = sys_cpu_count,

@@ -36,6 +36,7 @@ struct hqq_sys {
      * expected, -ETIMEDOUT, -EINTR. The deadline is absolute, CLOCK_MONOTONIC; HQQ_FOREVER is none. */
     int (*futex_wait)(const void *word, uint32_t expected, uint64_t deadline_ns);
     int (*futex_wake)(const void *word, int count); /* how many were woken */
+    int (*membarrier)(int command);
     int (*sched_yield)(void);
     int (*sleep_until)(uint64_t deadline_ns); /* clock_nanosleep, TIMER_ABSTIME; 0 or -EINTR */
     int (*cpu_count)(void);                   /* processors this thread may run on; 1 if that can't be told */

@@ -2,6 +2,7 @@
 
 #include <limits.h>
 
+#include "platform/barrier.h"
 #include "platform/sys.h"
 
 static void wake(struct hqq_bell *bell, uint64_t count)
@@ -27,14 +28,22 @@ void hqq_bell_ring_all(struct hqq_bell *bell)
         wake(bell, HQQ_BELL_ALL);
 }
 
-uint32_t hqq_bell_arm(struct hqq_bell *bell)
+/* What was stored before is visible to the ringer's next look at armed, or what it published before that look is
+ * visible from here on. False if that can't be had. */
+static bool order_against_ringer(const hqq_atomic_u32 *is_light)
+{
+    hqq_fence_full(); /* edge B1: with the fences in hqq_bell_ring() and hqq_bell_ring_all(); L2: is_light is current */
+    return hqq_load32_relaxed(is_light) == 0 || hqq_barrier_everywhere(); /* edge B3 */
+}
+
+struct hqq_bell_arming hqq_bell_arm(struct hqq_bell *bell, const hqq_atomic_u32 *is_light)
 {
     hqq_add32_relaxed(&bell->sleepers, 1);
     hqq_swap32_acq_rel(&bell->armed, 1); /* edge B2: with the swap in hqq_bell_ring_armed() */
-    uint32_t sequence = hqq_load32_relaxed(&bell->sequence);
-    hqq_fence_full(); /* edge B1: with the fences in hqq_bell_ring() and hqq_bell_ring_all() */
+    struct hqq_bell_arming arming = {.sequence = hqq_load32_relaxed(&bell->sequence)};
+    arming.is_unheard = !order_against_ringer(is_light);
     HQQ_POINT("bell.armed");
-    return sequence;
+    return arming;
 }
 
 void hqq_bell_sleep(struct hqq_bell *bell, uint32_t sequence, uint64_t deadline_ns)
@@ -49,11 +58,11 @@ void hqq_bell_disarm(struct hqq_bell *bell)
     hqq_sub32_relaxed(&bell->sleepers, 1);
 }
 
-bool hqq_bell_pass_on(struct hqq_bell *bell)
+bool hqq_bell_pass_on(struct hqq_bell *bell, const hqq_atomic_u32 *is_light)
 {
     if (hqq_load32_relaxed(&bell->sleepers) == 0)
         return false;
     hqq_swap32_acq_rel(&bell->armed, 1); /* edge B2 */
-    hqq_fence_full();                    /* edge B1: with the fence in hqq_bell_ring() */
+    (void)order_against_ringer(is_light);
     return true;
 }

@@ -13,6 +13,11 @@
  *      take what it came for
  *      if sleepers: armed = 1, full fence, look: found -> ring
  *
+ * The ringer's fence is what a datagram costs most, as it waits for all earlier stores to leave the processor. So a
+ * ringer that is registered for it (platform/barrier.h) rings lightly, with no fence but the compiler's, and a
+ * sleeper, after its own fence, makes that processor pass a barrier. If that falls before the ringer's look at armed,
+ * the look finds it; if it falls after, what was published is visible to the sleeper's second look.
+ *
  * Of the two fences one comes later: either the sleeper's second look finds the work, or the ringer finds the bell
  * armed. If it rings between the sleeper's look and its sleep, sequence has moved and the sleep ends at once.
  *
@@ -45,11 +50,27 @@ static inline bool hqq_bell_ring(struct hqq_bell *bell, uint64_t count)
     return hqq_bell_ring_armed(bell, count);
 }
 
+/* The same by a ringer whom its sleepers know to be light. */
+static inline bool hqq_bell_ring_light(struct hqq_bell *bell, uint64_t count)
+{
+    hqq_fence_compiler(); /* edge B3: with the barrier in hqq_bell_arm() */
+    if (__builtin_expect(hqq_load32_relaxed(&bell->armed) == 0, 1))
+        return false;
+    return hqq_bell_ring_armed(bell, count);
+}
+
 /* Wakes all sleepers, armed or not: those that an earlier ring left asleep too. */
 void hqq_bell_ring_all(struct hqq_bell *bell);
 
-/* Counts this thread as a sleeper. Returns the sequence to sleep on; the caller looks for work again before it does. */
-uint32_t hqq_bell_arm(struct hqq_bell *bell);
+/* What a sleeper has to know. */
+struct hqq_bell_arming {
+    uint32_t sequence; /* to sleep on */
+    bool is_unheard;   /* the ringer is light and could not be made to pass a barrier: sleep for a short time only */
+};
+
+/* Counts this thread as a sleeper, and returns whether it can rely on being woken; the caller looks for work again
+ * before it sleeps. is_light is where the ringer says so. */
+struct hqq_bell_arming hqq_bell_arm(struct hqq_bell *bell, const hqq_atomic_u32 *is_light);
 
 /* Sleeps until the bell has been rung since hqq_bell_arm(), or the deadline, or for no reason. */
 void hqq_bell_sleep(struct hqq_bell *bell, uint32_t sequence, uint64_t deadline_ns);
@@ -57,7 +78,8 @@ void hqq_bell_sleep(struct hqq_bell *bell, uint32_t sequence, uint64_t deadline_
 /* The end of what hqq_bell_arm() began. */
 void hqq_bell_disarm(struct hqq_bell *bell);
 
-/* Arms the bell for those that still sleep. True if there are any: then look, and ring if there is something to do. */
-bool hqq_bell_pass_on(struct hqq_bell *bell);
+/* Arms the bell for those that still sleep. True if there are any: then look, and ring if there is something to do.
+ * is_light as above; where the ringer can't be made to pass a barrier, those that sleep do so for a short time only. */
+bool hqq_bell_pass_on(struct hqq_bell *bell, const hqq_atomic_u32 *is_light);
 
 #endif

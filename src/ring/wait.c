@@ -90,6 +90,16 @@ static bool is_apart(const struct hqq_wait *wait)
     return peer != 0 ? peer != own : !hqq_load32_relaxed(&wait->spin->alone);
 }
 
+/* Fetches what the caller is about to touch: the packet's line for writing, as releasing the slot is a store to it. */
+static void prefetch_found(const struct hqq_wait *wait)
+{
+    if (wait->what == HQQ_WAIT_DATA) {
+        uint64_t position = hqq_load_relaxed(hqq_ring_r(wait->ring));
+        hqq_prefetch_write(hqq_ring_packet(wait->ring, position));
+        hqq_prefetch_read(hqq_ring_buffer(wait->ring, position));
+    }
+}
+
 /* Looks again and again for the budget. *ret_now is the last time that was read, so that a wait that ends soon costs
  * one look at the clock. */
 static bool spin(const struct hqq_wait *wait, uint64_t *ret_now)
@@ -103,8 +113,10 @@ static bool spin(const struct hqq_wait *wait, uint64_t *ret_now)
         let_get_ahead(wait, *ret_now);
     do {
         for (int i = 0; i < SPINS_PER_CLOCK_LOOK; i++) {
-            if (is_ready(wait))
+            if (is_ready(wait)) {
+                prefetch_found(wait);
                 return true;
+            }
             hqq_cpu_pause();
         }
         if (wait->interrupted(wait->arg))
@@ -151,12 +163,12 @@ static void learn(const struct hqq_wait *wait, uint64_t took)
 }
 
 /* Looks at the peer if it is time. Returns until when this thread may sleep before the next look. */
-static uint64_t check_peer(const struct hqq_wait *wait, uint64_t now, uint64_t *look_ns)
+static uint64_t check_peer(const struct hqq_wait *wait, uint64_t now, bool is_unheard, uint64_t *look_ns)
 {
     bool is_due = is_check_due(wait, now);
     if (is_due)
         hqq_store_relaxed(wait->checked_ns, now);
-    if (wait->check_peer(wait->arg, is_due) == HQQ_WAIT_PEER_RINGS)
+    if (wait->check_peer(wait->arg, is_due) == HQQ_WAIT_PEER_RINGS && !is_unheard)
         return hqq_deadline_after(hqq_load_relaxed(wait->checked_ns), wait->check_ns);
     uint64_t limit = now + *look_ns;
     *look_ns = *look_ns * 2 < LOOK_LAST_NS ? *look_ns * 2 : LOOK_LAST_NS;
@@ -177,15 +189,15 @@ static int sleep_until_over(const struct hqq_wait *wait)
 {
     uint64_t look_ns = LOOK_FIRST_NS;
     for (;;) {
-        uint32_t sequence = hqq_bell_arm(wait->bell);
+        struct hqq_bell_arming arming = hqq_bell_arm(wait->bell, wait->is_light);
         uint64_t now = hqq_clock_ns();
         uint64_t deadline = deadline_of(wait);
-        uint64_t limit = check_peer(wait, now, &look_ns);
+        uint64_t limit = check_peer(wait, now, arming.is_unheard, &look_ns);
         bool is_found = is_ready(wait);
         int result = is_found ? 0 : why_awake(wait, now, deadline);
         if (!is_found && result == 0) {
             hqq_add_relaxed(&wait->spin->sleeps, 1);
-            hqq_bell_sleep(wait->bell, sequence, limit < deadline ? limit : deadline);
+            hqq_bell_sleep(wait->bell, arming.sequence, limit < deadline ? limit : deadline);
             is_found = is_ready(wait);
         }
         hqq_bell_disarm(wait->bell);

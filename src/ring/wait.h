@@ -43,6 +43,7 @@ struct hqq_wait {
     struct hqq_spin *spin;
     hqq_atomic_u32 *own_cpu;           /* where each side last waited, plus one: spinning on the processor */
     const hqq_atomic_u32 *peer_cpu;    /*    that the other side needs is worse than useless */
+    const hqq_atomic_u32 *is_light;    /* whether the other side rings without a fence */
     uint64_t until_ns;                 /* the end of this wait */
     const hqq_atomic_u64 *deadline_ns; /* another one, which other threads may move; they wake the bell when they do */
     uint64_t check_ns;                 /* how often to look whether the peer lives */

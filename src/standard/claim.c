@@ -90,6 +90,7 @@ static struct side side_of(struct hqq_link *link, enum hqq_wait_for what)
                 .spin = reads ? &link->read_spin : &link->write_spin,
                 .own_cpu = &link->own_end->cpu,
                 .peer_cpu = &link->peer_end->cpu,
+                .is_light = &link->peer_end->is_light,
                 .deadline_ns = reads ? &link->read_deadline_ns : &link->write_deadline_ns,
                 .check_ns = link->peer_check_ns,
                 .checked_ns = &link->checked_ns,
@@ -218,14 +219,16 @@ int hqq_link_may_read_on(struct hqq_link *link, struct hqq_call *call)
 
 void hqq_link_end_write_slow(struct hqq_link *link, const struct hqq_call *call)
 {
-    if (call->has_slept && hqq_bell_pass_on(link->tx_space) && hqq_ring_is_writable(&link->tx))
+    if (call->has_slept && hqq_bell_pass_on(link->tx_space, &link->peer_end->is_light) &&
+        hqq_ring_is_writable(&link->tx))
         hqq_bell_ring(link->tx_space, 1);
     hqq_link_leave(link);
 }
 
 void hqq_link_end_read_slow(struct hqq_link *link, const struct hqq_call *call)
 {
-    if (call->has_slept && hqq_bell_pass_on(link->rx_data) && hqq_ring_is_readable(&link->rx))
+    if (call->has_slept && hqq_bell_pass_on(link->rx_data, &link->peer_end->is_light) &&
+        hqq_ring_is_readable(&link->rx))
         hqq_bell_ring(link->rx_data, 1);
     hqq_link_leave(link);
 }

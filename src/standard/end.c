@@ -65,12 +65,13 @@ bool hqq_end_recover(const struct hqq_end_view *view, uint64_t self, uint64_t *r
     return true;
 }
 
-void hqq_end_hold(struct hqq_end *end, uint64_t self)
+void hqq_end_hold(struct hqq_end *end, uint64_t self, bool is_light)
 {
+    hqq_store32_relaxed(&end->is_light, is_light);
     hqq_store_relaxed(&end->owner, owner_of(HQQ_END_ALIVE, self));
 }
 
-int hqq_end_claim(const struct hqq_end_view *view, uint64_t self, uint64_t *ret_recovered)
+int hqq_end_claim(const struct hqq_end_view *view, uint64_t self, bool is_light, uint64_t *ret_recovered)
 {
     *ret_recovered = 0;
     hqq_end_recover(view, self, ret_recovered);
@@ -82,6 +83,8 @@ int hqq_end_claim(const struct hqq_end_view *view, uint64_t self, uint64_t *ret_
         return HQQ_ERROR_BUSY;
     if (!hqq_cas_acq_rel(&view->end->owner, &owner, owner_of(HQQ_END_ALIVE, self)))
         return -EAGAIN;
+    /* edge L2: with the fence in hqq_bell_arm(). Whoever was asleep before this is seen is woken by the caller. */
+    hqq_store32_relaxed(&view->end->is_light, is_light);
     HQQ_POINT("end.claimed");
     return 0;
 }

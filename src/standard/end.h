@@ -46,11 +46,11 @@ enum hqq_end_state hqq_end_state(uint64_t owner);
 bool hqq_end_is_gone(const struct hqq_end *end, bool can_check);
 
 /* Takes an end of a region that nobody else can see yet. */
-void hqq_end_hold(struct hqq_end *end, uint64_t self);
+void hqq_end_hold(struct hqq_end *end, uint64_t self, bool is_light);
 
-/* Takes the end for this process. If its holder has died, its slots are freed first. 0, HQQ_ERROR_BUSY, or
- * -EAGAIN: it is changing hands just now, try again. */
-int hqq_end_claim(const struct hqq_end_view *view, uint64_t self, uint64_t *ret_recovered);
+/* Takes the end for this process, which will ring lightly or not: ring/bell.h. If its holder has died, its slots are
+ * freed first. 0, HQQ_ERROR_BUSY, or -EAGAIN: it is changing hands just now, try again. */
+int hqq_end_claim(const struct hqq_end_view *view, uint64_t self, bool is_light, uint64_t *ret_recovered);
 
 /* Marks the end as shut, if it is this process's and not yet so. Async-signal-safe. */
 void hqq_end_shut(struct hqq_end *end);

@@ -11,6 +11,7 @@
 #include <talloc.h>
 
 #include "layout/superblock.h"
+#include "platform/barrier.h"
 #include "platform/clock.h"
 #include "platform/sys.h"
 #include "standard/state.h"
@@ -78,6 +79,7 @@ struct attempt {
     struct hqq_layout layout;
     uint64_t pid_namespace;
     uint64_t self; /* this process; UNKNOWN if nobody could check it */
+    bool is_light; /* this process can ring bells without a fence */
     bool is_primary;
     bool is_formatter; /* we made the region, and hold its primary end since */
 };
@@ -87,7 +89,7 @@ static void format_region(struct attempt *attempt)
 {
     void *base = attempt->open->mapping.base;
     struct hqq_extension *extension = hqq_extension_format(base, attempt->pid_namespace, attempt->self);
-    hqq_end_hold(&extension->end[0], attempt->self);
+    hqq_end_hold(&extension->end[0], attempt->self, attempt->is_light);
     HQQ_POINT("superblock.identified");
     for (int i = 0; i < HQQ_RING_COUNT; i++) {
         struct hqq_ring ring;
@@ -241,7 +243,7 @@ static int take_end(struct hqq_link *link, uint64_t deadline_ns)
     uint64_t pause_ns = ATTACH_LOOK_FIRST_NS;
     uint64_t recovered;
     int result;
-    while ((result = hqq_end_claim(&view, link->identity, &recovered)) == -EAGAIN) {
+    while ((result = hqq_end_claim(&view, link->identity, link->is_light, &recovered)) == -EAGAIN) {
         if (!pause_until(deadline_ns, &pause_ns))
             return HQQ_ERROR_BUSY;
     }
@@ -249,7 +251,7 @@ static int take_end(struct hqq_link *link, uint64_t deadline_ns)
         return result;
     hqq_add_relaxed(&link->counts.slots_recovered, recovered);
     link->first_copy = hqq_load_relaxed(hqq_ring_w(&link->tx));
-    /* A peer that took us for absent, or for dead, looks again. */
+    /* A peer that took us for absent, or for dead, or for not light, looks again. */
     hqq_link_wake_everybody(link);
     return 0;
 }
@@ -264,7 +266,7 @@ static int identify(struct attempt *attempt)
 
 int hqq_link_build(const struct hqq_open *open, struct hqq_link **ret_link)
 {
-    struct attempt attempt = {.open = open};
+    struct attempt attempt = {.open = open, .is_light = hqq_barrier_register()};
     uint64_t generation = hqq_process_generation();
     struct hqq_link *link = generation != 0 ? allocate() : NULL;
     if (!link)
@@ -276,6 +278,7 @@ int hqq_link_build(const struct hqq_open *open, struct hqq_link **ret_link)
     if (result != 0)
         goto fail;
     link->generation = generation;
+    link->is_light = attempt.is_light;
     view_region(link, &attempt);
     result = hqq_ring_is_valid(&link->tx) && hqq_ring_is_valid(&link->rx) ? 0 : HQQ_ERROR_BAD_MAGIC;
     if (result == 0 && !attempt.is_formatter)

@@ -57,6 +57,7 @@ struct hqq_link {
     uint64_t first_copy; /* position of tx at which this endpoint began: copy ids count from there */
     enum hqq_role role;
     bool is_stream_read;
+    bool is_light; /* this end rings its bells without a fence, and the peer knows */
 
     /* Written seldom. */
     alignas(HQQ_CACHE_LINE) hqq_atomic_u32 shut;
@@ -214,14 +215,14 @@ static inline void hqq_link_publish(struct hqq_link *link, uint64_t position, ui
 /* Wakes the peer's readers, after count slots were published. */
 static inline void hqq_link_ring_data(struct hqq_link *link, uint64_t count)
 {
-    if (hqq_bell_ring(link->tx_data, count))
+    if (link->is_light ? hqq_bell_ring_light(link->tx_data, count) : hqq_bell_ring(link->tx_data, count))
         hqq_add_relaxed(&link->counts.wakeups_sent, 1);
 }
 
 /* Wakes the peer's writers, after count slots were released. */
 static inline void hqq_link_ring_space(struct hqq_link *link, uint64_t count)
 {
-    if (hqq_bell_ring(link->rx_space, count))
+    if (link->is_light ? hqq_bell_ring_light(link->rx_space, count) : hqq_bell_ring(link->rx_space, count))
         hqq_add_relaxed(&link->counts.wakeups_sent, 1);
 }
 
