@@ -39,8 +39,9 @@ static bool order_against_ringer(const hqq_atomic_u32 *is_light)
 struct hqq_bell_arming hqq_bell_arm(struct hqq_bell *bell, const hqq_atomic_u32 *is_light)
 {
     hqq_add32_relaxed(&bell->sleepers, 1);
-    hqq_swap32_acq_rel(&bell->armed, 1); /* edge B2: with the swap in hqq_bell_ring_armed() */
+    /* Before arming: whoever disarms the bell after that moves the sequence from what is remembered here. */
     struct hqq_bell_arming arming = {.sequence = hqq_load32_relaxed(&bell->sequence)};
+    hqq_swap32_acq_rel(&bell->armed, 1); /* edge B2: with the swap in hqq_bell_ring_armed() */
     arming.is_unheard = !order_against_ringer(is_light);
     HQQ_POINT("bell.armed");
     return arming;

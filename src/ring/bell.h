@@ -4,8 +4,8 @@
  *
  *      sleeper                                     ringer
  *      sleepers += 1                               publish (or release) n slots
- *      armed = 1                                   full fence
- *      remember sequence                           if armed, and swapping in 0 finds it so:
+ *      remember sequence                           full fence
+ *      armed = 1                                   if armed, and swapping in 0 finds it so:
  *      full fence                                      sequence += 1
  *      look again: found -> do not sleep               wake n
  *      sleep while sequence is as remembered
