@@ -35,12 +35,12 @@ int hqq_layout_compute(uint64_t buffer_count, uint64_t buffer_size, uint64_t pag
     if (buffer_size % 8 != 0)
         return HQQ_ERROR_MEMORY_ALIGN;
 
-    /* The bounds above keep every product below 2^64: 2^32 * 72 and 2^32 * 2^32 - the latter only just not. */
     uint64_t ring_bytes = HQQ_RING_HEADER_BYTES + HQQ_RING_ELEMENT_STRIDE * buffer_count;
     uint64_t pool_bytes;
-    if (__builtin_mul_overflow(buffer_count, buffer_size, &pool_bytes) || pool_bytes > HQQ_LAYOUT_BYTES_MAX / 4)
+    if (__builtin_mul_overflow(buffer_count, buffer_size, &pool_bytes) || pool_bytes > HQQ_LAYOUT_BYTES_MAX / 2)
         return HQQ_ERROR_INVALID_SIZE;
 
+    /* No sum below overflows: two pools are 2^62 at most, and two rings of 2^32 elements, with the pages, far less. */
     struct hqq_layout layout = {.page_size = page_size, .buffer_count = buffer_count, .buffer_size = buffer_size};
     uint64_t offset = page_size;
     for (int i = 0; i < HQQ_RING_COUNT; i++) {

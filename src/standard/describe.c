@@ -94,11 +94,10 @@ int hqq_link_read_from(struct hqq_link *link, void *data, size_t capacity, size_
 
 int hqq_link_write_to(struct hqq_link *link, const void *data, size_t length, const struct hqq_address *to)
 {
-    if (to) {
-        struct hqq_address remote;
-        hqq_link_remote_address(link, &remote);
-        if (to->role != remote.role || strncmp(to->name, remote.name, sizeof(remote.name)) != 0)
-            return hqq_link_fail(link, HQQ_ERROR_CONN_NOT_FOUND);
-    }
-    return hqq_link_write(link, data, length);
+    struct hqq_address remote;
+    int result = hqq_link_guard(link);
+    hqq_link_remote_address(link, &remote);
+    if (result == 0 && to && (to->role != remote.role || strncmp(to->name, remote.name, sizeof(remote.name)) != 0))
+        result = HQQ_ERROR_CONN_NOT_FOUND;
+    return result != 0 ? hqq_link_fail(link, result) : hqq_link_write(link, data, length);
 }

@@ -146,7 +146,7 @@ int hqq_link_read_batch(struct hqq_link *link, struct hqq_message *messages, siz
     if (count == 0)
         return 0;
 
-    for (;;) {
+    for (uint64_t skipped = 0;;) {
         result = hqq_link_claim_read(link, &call, count < link->rx.count ? count : link->rx.count);
         if (result != 0)
             return result;
@@ -155,9 +155,13 @@ int hqq_link_read_batch(struct hqq_link *link, struct hqq_message *messages, siz
         hqq_link_count_read(link, run.read, run.bytes);
         if (run.read != 0)
             break;
-        result = hqq_link_may_read_on(link, &call); /* there was nothing but tombstones */
-        if (result != 0)
-            return result;
+        skipped += call.count; /* there was nothing but tombstones: as in hqq_link_next_datagram() */
+        if (skipped >= link->rx.count) {
+            skipped = 0;
+            result = hqq_link_may_read_on(link, &call);
+            if (result != 0)
+                return result;
+        }
     }
     hqq_link_end_read(link, &call);
     *ret_read = run.read;

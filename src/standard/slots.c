@@ -23,11 +23,12 @@ int hqq_link_reserve(struct hqq_link *link, struct hqq_slot *ret_slot)
 }
 
 /* A slot can be handed over although this end was shut meanwhile: what is claimed must not stay claimed. */
-static int may_hand_over(const struct hqq_link *link, const struct hqq_slot *slot, bool is_reserved)
+static int may_hand_over(const struct hqq_link *link, const struct hqq_ring *ring, const struct hqq_slot *slot,
+                         bool is_claimed)
 {
     if (hqq_link_guard(link) == HQQ_ERROR_FORKED)
         return HQQ_ERROR_FORKED;
-    if (slot->data == NULL || !is_reserved)
+    if (slot->data != hqq_ring_buffer(ring, slot->position) || !is_claimed)
         return HQQ_ERROR_INVALID_OP;
     return 0;
 }
@@ -42,7 +43,7 @@ static void hand_over(struct hqq_link *link, struct hqq_slot *slot, uint64_t opc
 
 int hqq_link_commit(struct hqq_link *link, struct hqq_slot *slot, size_t length)
 {
-    int result = may_hand_over(link, slot, hqq_ring_is_claimed_write(&link->tx, slot->position));
+    int result = may_hand_over(link, &link->tx, slot, hqq_ring_is_claimed_write(&link->tx, slot->position));
     if (result == 0 && (length == 0 || length > link->tx.buffer_size))
         result = HQQ_ERROR_INVALID_SIZE;
     if (result != 0)
@@ -54,7 +55,7 @@ int hqq_link_commit(struct hqq_link *link, struct hqq_slot *slot, size_t length)
 
 int hqq_link_abort(struct hqq_link *link, struct hqq_slot *slot, uint64_t reason)
 {
-    int result = may_hand_over(link, slot, hqq_ring_is_claimed_write(&link->tx, slot->position));
+    int result = may_hand_over(link, &link->tx, slot, hqq_ring_is_claimed_write(&link->tx, slot->position));
     if (result != 0)
         return hqq_link_fail(link, result);
     hand_over(link, slot, HQQ_OPCODE_TOMBSTONE, reason);
@@ -82,7 +83,7 @@ int hqq_link_borrow(struct hqq_link *link, struct hqq_slot *ret_slot)
 
 int hqq_link_release(struct hqq_link *link, struct hqq_slot *slot)
 {
-    int result = may_hand_over(link, slot, hqq_ring_is_claimed_read(&link->rx, slot->position));
+    int result = may_hand_over(link, &link->rx, slot, hqq_ring_is_claimed_read(&link->rx, slot->position));
     if (result != 0)
         return hqq_link_fail(link, result);
     hqq_ring_release(&link->rx, slot->position);
