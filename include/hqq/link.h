@@ -10,7 +10,7 @@
  *
  * Unless a comment says otherwise:
  *  - results are those of hqq/error.h: 0, a positive enum hqq_error, or -errno;
- *  - outputs (ret_*) are written on success only;
+ *  - outputs (ret_*) are written on success only, but for lengths with TRUNCATED and the counts of batches;
  *  - times are nanoseconds on CLOCK_MONOTONIC, see hqq_clock_ns();
  *  - every function may be called from any thread, but for hqq_link_close(), which must be the last;
  *  - a link belongs to the process that made it. A forked child gets HQQ_ERROR_FORKED from every call and may only
@@ -18,7 +18,8 @@
  *  - a function that reads or writes may wait (spin, then yield, then sleep) where its comment says "waits"; a signal
  *    does not end the wait, its handler runs and the wait goes on;
  *  - hqq_link_try_read(), hqq_link_try_write() and the other forms that never wait are async-signal-safe on a link
- *    without HQQ_LINK_STREAM_READ: no allocation, no lock. errno is preserved by all.
+ *    without HQQ_LINK_STREAM_READ: no allocation, no lock. errno is preserved by all but those
+ *    that open.
  */
 #ifndef HQQ_LINK_H
 #define HQQ_LINK_H
@@ -83,7 +84,8 @@ struct hqq_link_config {
 
 /*
  * Bytes of a region of this shape on this system. 0, HQQ_ERROR_INVALID_SIZE (count not a power of two or below 2, size
- * below 8, a total beyond 2^62) or HQQ_ERROR_MEMORY_ALIGN (size not a multiple of 8). Never waits; async-signal-safe.
+ * below 8, either above 2^32, a total beyond 2^62) or HQQ_ERROR_MEMORY_ALIGN (size not a multiple of 8). Never waits;
+ * async-signal-safe.
  */
 HQQ_EXPORT int hqq_layout_size(uint64_t buffer_count, uint64_t buffer_size, uint64_t *ret_bytes);
 
@@ -97,7 +99,7 @@ HQQ_EXPORT int hqq_layout_size(uint64_t buffer_count, uint64_t buffer_size, uint
  * Waits until the region is ready, at most attach_timeout_ns. Errors: MEMORY_ALIGN, MEMORY_SMALL (length is less than
  * the layout), INVALID_SIZE (configuration invalid, or not the region's), BAD_MAGIC, VERSION, PAGE_SIZE (not a
  * region of ours), FAILED_INIT (not ready in time), INIT_DIED, BUSY (a live process holds that end), INVALID_OP
- * (unknown role or flag), -ENOMEM.
+ * (unknown role or flag, a mode beyond 0777, reserved not 0), -ENOMEM, -EMFILE, -ENFILE.
  */
 HQQ_EXPORT int hqq_link_attach(void *base, size_t length, const struct hqq_link_config *config,
                                struct hqq_link **ret_link);
@@ -112,7 +114,9 @@ HQQ_EXPORT int hqq_link_create_fd(const struct hqq_link_config *config, int *ret
 /*
  * Opens a link in the region of a memfd that somebody else made. fd stays the caller's and may be closed afterwards.
  * A descriptor that is not sealed against shrinking, or not on tmpfs, is HQQ_ERROR_UNSEALED: its owner could make our
- * reads raise SIGBUS. Errors: as hqq_link_attach(), and -EBADF, -ENOMEM.
+ * reads raise SIGBUS. Give buffer_count and buffer_size where that owner is not trusted: else it chooses how much
+ * memory the region takes. Errors: as hqq_link_attach(), and -EBADF, -EACCES (not open for writing), -EPERM (sealed
+ * against writing).
  */
 HQQ_EXPORT int hqq_link_attach_fd(int fd, const struct hqq_link_config *config, struct hqq_link **ret_link);
 
@@ -121,7 +125,12 @@ HQQ_EXPORT int hqq_link_attach_fd(int fd, const struct hqq_link_config *config, 
  * is allocated now, so a full filesystem is -ENOSPC here and not SIGBUS later. The object is removed by
  * hqq_link_close() if it is still this one. name: 1 to 250 bytes, one leading '/' is ignored, no other '/'.
  *
- * Errors: as hqq_link_attach(), and -EEXIST, -EINVAL or -ENAMETOOLONG (name), -EACCES, -ENOSPC, -ENOMEM, -EFBIG.
+ * Errors: as hqq_link_attach(), and -EEXIST, -EINVAL or -ENAMETOOLONG (name), -EACCES, -ENOSPC, -EFBIG. A creator that
+ * dies in its first microseconds leaves an object that cannot be told from one being created, HQQ_LINK_REPLACE_STALE or
+ * not: hqq_link_unlink() it. Of two that replace one stale object at once, one may remove what the other has just made.
+ * Where a process of another implementation is quicker to claim the new region, that is the primary and this end the
+ * secondary; hqq_link_role() tells.
+ *
  * The object can be truncated by any process that may write to it, and reading then raises SIGBUS: give it a mode that
  * lets in only whom you trust, or use a memfd.
  */
@@ -130,7 +139,8 @@ HQQ_EXPORT int hqq_link_create(const char *name, const struct hqq_link_config *c
 /*
  * Opens the named object as the secondary (as the primary, with config->role HQQ_ROLE_PRIMARY, to take over from one
  * that closed or died). Waits until its creator has made it ready, at most attach_timeout_ns, but not for the
- * name to appear. Errors: as hqq_link_attach(), and -ENOENT, -EACCES, -EINVAL or -ENAMETOOLONG (name).
+ * name to appear. Errors: as hqq_link_attach(), and -ENOENT, -EACCES, -ENAMETOOLONG, -EINVAL (name, or not a regular
+ * file); MEMORY_SMALL also where the object stayed empty.
  */
 HQQ_EXPORT int hqq_link_open(const char *name, const struct hqq_link_config *config, struct hqq_link **ret_link);
 
@@ -145,9 +155,10 @@ HQQ_EXPORT int hqq_link_unlink(const char *name);
 HQQ_EXPORT int hqq_link_shutdown(struct hqq_link *link);
 
 /*
- * Shuts the link down, waits for the threads that are waiting in it to leave, unmaps and frees it. No other thread
- * may begin a call on the link once this has been called. Reservations and borrows still held become
- * invalid, and their slots are given up as if the process had died. NULL is allowed. Not async-signal-safe.
+ * Shuts the link down, waits for the calls that are waiting in it to end, unmaps and frees it. No other call on the
+ * link may be under way or begin: where that is not certain, hqq_link_shutdown(), join the threads, then close.
+ * Reservations and borrows still held become invalid, and their slots are given up as if the process had died. NULL
+ * is allowed. Not async-signal-safe.
  */
 HQQ_EXPORT void hqq_link_close(struct hqq_link *link);
 
@@ -176,8 +187,8 @@ HQQ_EXPORT int hqq_link_try_write(struct hqq_link *link, const void *data, size_
 HQQ_EXPORT int hqq_link_try_read(struct hqq_link *link, void *data, size_t capacity, size_t *ret_length);
 
 /* The length of the datagram at the head of the queue, not taken. Never waits: WOULD_BLOCK. By the time of
- * a read another thread may have taken it. Errors else: CLOSED, PEER_DIED, FORKED; INVALID_OP with
- * HQQ_LINK_STREAM_READ. */
+ * a read another thread may have taken it. Errors else: CLOSED, PEER_DIED, FORKED; INVALID_OP
+ * or INVALID_SIZE where a read would drop the packet and say so; INVALID_OP with HQQ_LINK_STREAM_READ. */
 HQQ_EXPORT int hqq_link_peek(struct hqq_link *link, size_t *ret_length);
 
 /* ---- Batches --------------------------------------------------------------------------------------------------- */
@@ -225,7 +236,8 @@ HQQ_EXPORT int hqq_link_commit(struct hqq_link *link, struct hqq_slot *slot, siz
 HQQ_EXPORT int hqq_link_abort(struct hqq_link *link, struct hqq_slot *slot, uint64_t reason);
 
 /* Takes the next datagram without copying it. The peer can write to a slot's buffer at any time if it is
- * malicious: what must not change while it is looked at must be copied first. Waits and errors as hqq_link_read(). */
+ * malicious: what must not change while it is looked at must be copied first. Waits and errors as hqq_link_read();
+ * with HQQ_LINK_STREAM_READ INVALID_OP. */
 HQQ_EXPORT int hqq_link_borrow(struct hqq_link *link, struct hqq_slot *ret_slot);
 
 /* Returns a borrowed slot to the peer. INVALID_OP (not a slot that is borrowed), FORKED. Never waits. */
@@ -256,7 +268,7 @@ HQQ_EXPORT int hqq_link_set_read_deadline(struct hqq_link *link, uint64_t when_n
 HQQ_EXPORT int hqq_link_set_write_deadline(struct hqq_link *link, uint64_t when_ns);
 
 /*
- * The longest wait of each single call that begins from now on; HQQ_FOREVER (the default) for no limit, 0 for no wait
+ * The longest wait of each call that begins to wait from now on; HQQ_FOREVER (the default) for no limit, 0 for no wait
  * at all: WOULD_BLOCK. The earlier of deadline and time-out ends a wait.
  */
 HQQ_EXPORT int hqq_link_set_read_timeout(struct hqq_link *link, uint64_t timeout_ns);
@@ -268,7 +280,7 @@ HQQ_EXPORT enum hqq_role hqq_link_role(const struct hqq_link *link); /* PRIMARY 
 HQQ_EXPORT uint64_t hqq_link_buffer_count(const struct hqq_link *link);
 HQQ_EXPORT uint64_t hqq_link_buffer_size(const struct hqq_link *link);
 HQQ_EXPORT uint64_t hqq_link_large_threshold(const struct hqq_link *link);
-/* bytes: 1 to 2^62, else INVALID_SIZE. */
+/* bytes: 1 to 2^62, else INVALID_SIZE. Or FORKED. */
 HQQ_EXPORT int hqq_link_set_large_threshold(struct hqq_link *link, uint64_t bytes);
 
 enum hqq_peer {
@@ -283,8 +295,9 @@ HQQ_EXPORT enum hqq_peer hqq_link_peer(const struct hqq_link *link);
 
 /*
  * Looks whether the peer's process lives, and if it has died frees the slots that it held: those it claimed and never
- * published are skipped by readers; those it took and never released are free again. Waits do this by themselves every
- * peer_check_ns; call it where you only use forms that never wait. A few system calls. Sets *ret_peer. 0 or FORKED.
+ * published are skipped by readers; those it took and never released are free again. Waits, and calls that find
+ * nothing, do this by themselves every peer_check_ns. A process that has replaced itself by exec() still counts as
+ * alive. A few system calls. Sets *ret_peer. 0 or FORKED.
  */
 HQQ_EXPORT int hqq_link_check_peer(struct hqq_link *link, enum hqq_peer *ret_peer);
 
@@ -315,16 +328,16 @@ struct hqq_link_stats {
     uint64_t bytes_read;         /* of whole datagrams, also of truncated ones */
     uint64_t tombstones_written; /* reservations that were aborted */
     uint64_t tombstones_skipped; /* aborted by the peer, or recovered */
-    uint64_t read_waits;         /* reads that found nothing at first */
-    uint64_t write_waits;        /* writes that found no free slot at first */
+    uint64_t read_waits;         /* times a reader found nothing and waited */
+    uint64_t write_waits;        /* times a writer found no free slot and waited */
     uint64_t read_sleeps;        /* times a reader slept in the kernel */
     uint64_t write_sleeps;       /* times a writer slept in the kernel */
     uint64_t wakeups_sent;       /* system calls made to wake a sleeping peer */
-    uint64_t read_timeouts;      /* TIMEOUT and, for calls that may not wait, WOULD_BLOCK */
+    uint64_t read_timeouts;      /* TIMEOUT and, without waiting, WOULD_BLOCK; not peeks */
     uint64_t write_timeouts;     /* the same of writes */
     uint64_t truncated;          /* datagrams cut by a short buffer */
     uint64_t invalid_packets;    /* dropped: unknown kind or a length beyond the buffer */
-    uint64_t errors;             /* calls that failed otherwise: BUFFER_OVERFLOW, CLOSED, PEER_DIED, INVALID_* */
+    uint64_t errors;             /* calls that failed otherwise: BUFFER_OVERFLOW, CLOSED, ... */
     uint64_t peer_deaths;        /* peers found dead by this end */
     uint64_t slots_recovered;    /* slots freed that a dead peer had held */
     uint64_t write_depth;        /* now: slots claimed by writers here and not yet by the peer's readers */

@@ -38,7 +38,7 @@ struct hqq_extension {
     hqq_atomic_u64 magic;
     hqq_atomic_u64 flags;         /* 0; a set bit is a version we do not know */
     hqq_atomic_u64 pid_namespace; /* in which identities are meant: hqq_process_namespace(); 0: in none */
-    hqq_atomic_u64 initializer;   /* identity of the primary while state is 1; 0 if unknown */
+    hqq_atomic_u64 initializer;   /* identity of the process that made the region; 0 if unknown */
     hqq_atomic_u64 reserved[4];
     struct hqq_end end[2]; /* primary, secondary */
     struct {

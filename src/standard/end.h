@@ -1,11 +1,10 @@
 /*
  * Who holds an end of a link: one word in the extension block, and how it changes hands.
  *
- *      NONE ------claim-----> ALIVE(id) --shut--> SHUT(id) --leave--> CLOSED ---claim---> ALIVE(id')
- *                                |                   |
- *                                +----- id is gone --+--> RECOVERING(id of who frees its slots) --> DEAD --claim-->
- *                                ALIVE(id')
- *                                                              `- gone too: another one goes on --'
+ *      NONE, CLOSED, DEAD ---claim---> ALIVE(id) ---shut---> SHUT(id) ---leave---> CLOSED
+ *
+ *      ALIVE(id), SHUT(id) ---id is gone---> RECOVERING(id of who frees its slots) ---all free---> DEAD
+ *      RECOVERING(id) ---id is gone too---> RECOVERING(id of who goes on)
  *
  * One process holds an end, so that the slots claimed on its side are known to be its own. SHUT is held: its threads
  * may still be in the middle of a call. Nobody may claim an end before its slots have been freed.

@@ -62,6 +62,7 @@ int hqq_link_attach_fd(int fd, const struct hqq_link_config *config, struct hqq_
 {
     struct hqq_open open = {.name = ""};
     int result = hqq_config_complete_attaching(config, &open.config);
+    open.must_exist = open.config.role == HQQ_ROLE_SECONDARY;
     if (result == 0)
         result = hqq_shm_map_memfd(fd, &open.mapping);
     return result != 0 ? result : build_in_mapping(&open, ret_link);
@@ -110,7 +111,7 @@ static int unlink_stale(const char *name)
         return result == -ENOENT ? 0 : -EEXIST;
     result = is_stale(&mapping) ? hqq_shm_unlink_mapping(name, &mapping) : -EEXIST;
     hqq_shm_unmap(&mapping);
-    return result;
+    return result == -EPERM ? -EACCES : result;
 }
 
 int hqq_link_create(const char *name, const struct hqq_link_config *config, struct hqq_link **ret_link)
@@ -148,7 +149,7 @@ static int map_when_sized(const char *name, struct hqq_open *open)
 
 int hqq_link_open(const char *name, const struct hqq_link_config *config, struct hqq_link **ret_link)
 {
-    struct hqq_open open = {0};
+    struct hqq_open open = {.must_exist = true};
     int result = hqq_config_complete_attaching(config, &open.config);
     if (result != 0)
         return result;

@@ -141,7 +141,7 @@ static int try_to_settle(struct attempt *attempt, const struct hqq_attach_wish *
     case HQQ_ATTACH_INIT_DIED:
         return HQQ_ERROR_INIT_DIED;
     case HQQ_ATTACH_EMPTY:
-        return open->config.role == HQQ_ROLE_SECONDARY ? -EAGAIN : try_to_format(attempt);
+        return open->must_exist ? -EAGAIN : try_to_format(attempt);
     case HQQ_ATTACH_INITIALIZING:
     default:
         return -EAGAIN;
@@ -305,6 +305,7 @@ int hqq_link_attach(void *base, size_t length, const struct hqq_link_config *con
         return HQQ_ERROR_MEMORY_ALIGN;
     if (length < page)
         return HQQ_ERROR_MEMORY_SMALL;
+    open.must_exist = open.config.role == HQQ_ROLE_SECONDARY;
     open.deadline_ns = hqq_deadline_after(hqq_clock_ns(), open.config.attach_timeout_ns);
     return hqq_link_build(&open, ret_link);
 }

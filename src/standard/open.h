@@ -20,6 +20,7 @@ struct hqq_open {
     struct hqq_link_config config; /* complete */
     struct hqq_mapping mapping;
     bool owns_mapping; /* unmap it at close */
+    bool must_exist;   /* wait for whoever makes the region, never make it */
     bool is_fresh;     /* new from the kernel: all zero, nobody else has it */
     bool owns_name;    /* unlink it at close */
     const char *name;  /* or "" */

@@ -12,8 +12,9 @@ static int drop(struct hqq_link *link, const struct hqq_call *call, enum hqq_con
     hqq_add_relaxed(is_tombstone ? &link->counts.tombstones_skipped : &link->counts.invalid_packets, 1);
     if (is_tombstone)
         return 0;
+    hqq_link_fail(link, error);
     hqq_link_end_read(link, call);
-    return hqq_link_fail(link, error);
+    return error;
 }
 
 int hqq_link_next_datagram(struct hqq_link *link, struct hqq_call *call, uint64_t *ret_length)

@@ -67,6 +67,9 @@ int hqq_link_borrow(struct hqq_link *link, struct hqq_slot *ret_slot)
 {
     struct hqq_call call = {.may_wait = true};
     uint64_t length;
+    if (link->is_stream_read && hqq_link_guard(link) != HQQ_ERROR_FORKED)
+        return hqq_link_fail(link,
+                             HQQ_ERROR_INVALID_OP); /* it would come before the rest of the one that is being read */
     int result = hqq_link_next_datagram(link, &call, &length);
     if (result != 0)
         return result;

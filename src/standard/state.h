@@ -253,8 +253,7 @@ void hqq_link_leave(struct hqq_link *link);
 /* When this call, which reads, must give up. */
 uint64_t hqq_link_read_until(struct hqq_link *link, struct hqq_call *call, uint64_t now);
 
-/* ---- What a packet means to a standard reader
- * ---------------------------------------------------------------------- */
+/* ---- What a packet means to a standard reader ------------------------------------------------------------------ */
 
 enum hqq_content {
     HQQ_CONTENT_DATAGRAM,
@@ -262,7 +261,7 @@ enum hqq_content {
     HQQ_CONTENT_INVALID,   /* drop it; ret_error says why */
 };
 
-/* Judges a slot that this thread has claimed, by one read of each word that matters. */
+/* Judges a published slot, by one read of each word that matters. */
 static inline enum hqq_content hqq_link_content(const struct hqq_link *link, uint64_t position, uint64_t *ret_length,
                                                 int *ret_error)
 {

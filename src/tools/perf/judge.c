@@ -14,6 +14,9 @@
 /* The median of the fastest quarter is the eighth part from below: quick, and no lucky outlier. */
 #define BEST_QUANTILE 0.125
 
+/* Fewer than one in so many runs kept are too few to show. */
+#define FEWEST_KEPT 4
+
 typedef void run_fn(struct perf_run *run, void *arg);
 
 static void for_each_run(struct perf_session *session, run_fn *visit, void *arg)
@@ -90,4 +93,18 @@ int perf_judge(struct perf_session *session)
     memset(session->verdicts, 0, sizeof(session->verdicts));
     for_each_run(session, set_verdict, session);
     return 0;
+}
+
+static void keep(struct perf_run *run, void *arg)
+{
+    (void)arg;
+    run->verdict = PERF_KEPT;
+}
+
+void perf_judge_mildly(struct perf_session *session)
+{
+    if (FEWEST_KEPT * session->verdicts[PERF_KEPT] >= session->runs_made)
+        return;
+    session->keeps_all = true;
+    for_each_run(session, keep, NULL);
 }

@@ -11,4 +11,7 @@
 /* Sets the verdict of every run, and what the session says of them. 0, or -1 having said on stderr why. */
 int perf_judge(struct perf_session *session);
 
+/* At the end: where hardly any run counts, as the machine was never left alone, lets all of them count and notes it. */
+void perf_judge_mildly(struct perf_session *session);
+
 #endif

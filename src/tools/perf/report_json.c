@@ -42,6 +42,7 @@ static void write_method(struct perf_json *json, const struct perf_session *sess
     perf_json_number(json, "high_ping_ns", session->high_ns);
     perf_json_integer(json, "runs_made", session->runs_made);
     perf_json_integer(json, "runs_kept", session->verdicts[PERF_KEPT]);
+    perf_json_integer(json, "keeps_all", session->keeps_all);
     perf_json_integer(json, "runs_slow", session->verdicts[PERF_SLOW]);
     perf_json_integer(json, "runs_fast", session->verdicts[PERF_FAST]);
     perf_json_integer(json, "runs_disturbed", session->verdicts[PERF_DISTURBED]);

@@ -164,7 +164,11 @@ static void print_runs(FILE *file, const struct perf_session *session)
     fprintf(file,
             "set aside  %u next to longer ones, %u next to shorter ones, %u as other processes ran on their CPUs\n",
             session->verdicts[PERF_SLOW], session->verdicts[PERF_FAST], session->verdicts[PERF_DISTURBED]);
-    if (2 * session->verdicts[PERF_KEPT] < session->runs_made)
+    if (session->keeps_all)
+        fprintf(file,
+                "note       the machine was busy all the time, so ALL runs are shown: figures of a busy machine, with\n"
+                "           little meaning but for \"vs unix\", as both were measured side by side\n");
+    else if (2 * session->verdicts[PERF_KEPT] < session->runs_made)
         fprintf(file,
                 "note       most runs were set aside: the figures are few; measure again when the machine is idle\n");
 }

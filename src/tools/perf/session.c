@@ -107,6 +107,8 @@ static int run_rounds(struct perf_session *session, struct perf_control *control
         if (result == 0)
             result = perf_judge(session);
     }
+    if (result == 0)
+        perf_judge_mildly(session);
     talloc_free(poor);
     return result;
 }

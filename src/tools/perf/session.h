@@ -30,6 +30,7 @@ struct perf_session {
     double high_ns; /* to this */
     unsigned runs_made;
     unsigned verdicts[PERF_VERDICTS]; /* how many runs of each */
+    bool keeps_all;                   /* all runs count all the same, as hardly any of them was kept */
     double took_s;
 };
 
