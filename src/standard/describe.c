@@ -86,9 +86,11 @@ void hqq_link_remote_address(const struct hqq_link *link, struct hqq_address *re
 int hqq_link_read_from(struct hqq_link *link, void *data, size_t capacity, size_t *ret_length,
                        struct hqq_address *ret_from)
 {
+    struct hqq_address remote;
+    hqq_link_remote_address(link, &remote); /* now: once the read has ended the link may have been closed */
     int result = hqq_link_read(link, data, capacity, ret_length);
     if ((result == 0 || result == HQQ_ERROR_TRUNCATED) && ret_from)
-        hqq_link_remote_address(link, ret_from);
+        *ret_from = remote;
     return result;
 }
 
