@@ -13,14 +13,15 @@
 
 /* Fetches a slot that will be claimed soon, if it is known to be claimed by a producer: one that is about to be written
  * stays where it is. For writing, as releasing it is a store to the same line. */
-static inline void hqq_ring_prefetch_consume(struct hqq_ring *ring, uint64_t position)
+static inline void hqq_ring_prefetch_consume(struct hqq_ring *ring, uint64_t position, uint64_t length)
 {
     uint64_t ahead = position + HQQ_RING_PREFETCH;
     if (hqq_ring_distance(ahead, hqq_load_relaxed(&ring->seen_w)) < 0) {
         const void *element = hqq_ring_packet(ring, ahead);
         hqq_prefetch_write(element);
         hqq_prefetch_write(hqq_ring_seq(ring, ahead));
-        hqq_prefetch_read(hqq_ring_buffer(ring, ahead));
+        for (uint64_t at = 0; at < length && at < HQQ_RING_PREFETCH_BYTES; at += HQQ_CACHE_LINE)
+            hqq_prefetch_read(hqq_ring_buffer(ring, ahead) + at);
     } else if ((position & 7) == 0) {
         hqq_store_relaxed(&ring->seen_w, hqq_load_relaxed(hqq_ring_w(ring)));
     }

@@ -11,16 +11,17 @@
 #include "base/point.h"
 #include "ring/ring.h"
 
-/* Fetches a slot that will be claimed soon, unless consumers may still be reading it: taking its lines from
- * them would cost both sides more than it saves. */
-static inline void hqq_ring_prefetch_produce(struct hqq_ring *ring, uint64_t position)
+/* Fetches a slot that will be claimed soon, as far as it takes for another datagram of this length, unless consumers
+ * may still be reading it: taking its lines from them would cost both sides more than it saves. */
+static inline void hqq_ring_prefetch_produce(struct hqq_ring *ring, uint64_t position, uint64_t length)
 {
     uint64_t ahead = position + HQQ_RING_PREFETCH;
     if (hqq_ring_distance(ahead - ring->count, hqq_load_relaxed(&ring->seen_r)) < 0) {
         const void *element = hqq_ring_packet(ring, ahead);
         hqq_prefetch_write(element);
         hqq_prefetch_write(hqq_ring_seq(ring, ahead));
-        hqq_prefetch_write(hqq_ring_buffer(ring, ahead));
+        for (uint64_t at = 0; at < length && at < HQQ_RING_PREFETCH_BYTES; at += HQQ_CACHE_LINE)
+            hqq_prefetch_write(hqq_ring_buffer(ring, ahead) + at);
     } else if ((position & 15) == 0) {
         hqq_store_relaxed(&ring->seen_r, hqq_load_relaxed(hqq_ring_r(ring)));
     }

@@ -39,6 +39,9 @@ struct hqq_ring {
 /* How far ahead of its claim a thread fetches slots, in slots. Measured: 4 is too late, 16 no better. */
 #define HQQ_RING_PREFETCH 8
 
+/* How much of a buffer it fetches, at most; the processor notices longer runs of lines by itself. */
+#define HQQ_RING_PREFETCH_BYTES 512
+
 /* How often a claim that lost its race is tried again before it gives up. Losing means another thread won, so honest
  * peers never get here; a hostile one that moves the words all the time must not hold us for ever. */
 #define HQQ_RING_ATTEMPTS 65536

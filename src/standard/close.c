@@ -30,7 +30,7 @@ void hqq_link_close(struct hqq_link *link)
     if (hqq_link_shutdown(link) == 0) {
         wait_until_alone(link);
         const struct hqq_end_view view = hqq_link_own_end(link);
-        hqq_end_leave(&view, hqq_load32_relaxed(&link->held) != 0);
+        hqq_end_leave(&view, hqq_link_holds_slots(link));
         hqq_link_wake_everybody(link);
         if (link->owns_name)
             (void)hqq_shm_unlink_mapping(link->name, &link->mapping);

@@ -34,10 +34,11 @@ int hqq_link_next_datagram(struct hqq_link *link, struct hqq_call *call, uint64_
         result = hqq_link_claim_read(link, call, 1);
         if (__builtin_expect(result != 0, 0))
             return result;
-        hqq_ring_prefetch_consume(&link->rx, call->position);
         enum hqq_content content = hqq_link_content(link, call->position, ret_length, &error);
-        if (__builtin_expect(content == HQQ_CONTENT_DATAGRAM, 1))
+        if (__builtin_expect(content == HQQ_CONTENT_DATAGRAM, 1)) {
+            hqq_ring_prefetch_consume(&link->rx, call->position, *ret_length);
             return 0;
+        }
         result = drop(link, call, content, error);
         if (result != 0)
             return result;
@@ -112,9 +113,9 @@ static struct run take_run(struct hqq_link *link, struct hqq_message *messages, 
         uint64_t position = call->position + i;
         uint64_t length = 0;
         int error = 0;
-        hqq_ring_prefetch_consume(&link->rx, position);
         switch (hqq_link_content(link, position, &length, &error)) {
         case HQQ_CONTENT_DATAGRAM:
+            hqq_ring_prefetch_consume(&link->rx, position, length);
             if (copy_out(link, messages[run.read].data, messages[run.read].capacity, position, length) != 0)
                 run.result = HQQ_ERROR_TRUNCATED;
             messages[run.read].length = length;

@@ -10,8 +10,8 @@ int hqq_link_reserve(struct hqq_link *link, struct hqq_slot *ret_slot)
     result = hqq_link_claim_write(link, &call, 1);
     if (result != 0)
         return result;
-    hqq_add32_relaxed(&link->held, 1);
-    hqq_ring_prefetch_produce(&link->tx, call.position);
+    hqq_link_count_taken(link);
+    hqq_ring_prefetch_produce(&link->tx, call.position, HQQ_CACHE_LINE);
     hqq_ring_note_depth(&link->tx, call.position + 1);
     *ret_slot = (struct hqq_slot){
         .data = hqq_ring_buffer(&link->tx, call.position),
@@ -38,7 +38,7 @@ static void hand_over(struct hqq_link *link, struct hqq_slot *slot, uint64_t opc
     hqq_link_publish(link, slot->position, opcode, operand2);
     hqq_link_ring_data(link, 1);
     slot->data = NULL;
-    hqq_sub32_relaxed(&link->held, 1);
+    hqq_link_count_returned(link);
 }
 
 int hqq_link_commit(struct hqq_link *link, struct hqq_slot *slot, size_t length)
@@ -73,7 +73,7 @@ int hqq_link_borrow(struct hqq_link *link, struct hqq_slot *ret_slot)
     int result = hqq_link_next_datagram(link, &call, &length);
     if (result != 0)
         return result;
-    hqq_add32_relaxed(&link->held, 1);
+    hqq_link_count_taken(link);
     *ret_slot = (struct hqq_slot){
         .data = hqq_ring_buffer(&link->rx, call.position),
         .length = length,
@@ -92,6 +92,6 @@ int hqq_link_release(struct hqq_link *link, struct hqq_slot *slot)
     hqq_ring_release(&link->rx, slot->position);
     hqq_link_ring_space(link, 1);
     slot->data = NULL;
-    hqq_sub32_relaxed(&link->held, 1);
+    hqq_link_count_returned(link);
     return 0;
 }

@@ -31,6 +31,8 @@ struct hqq_shard {
     hqq_atomic_u64 bytes_written;
     hqq_atomic_u64 messages_read;
     hqq_atomic_u64 bytes_read;
+    hqq_atomic_u64 slots_taken;    /* reserved or borrowed by callers */
+    hqq_atomic_u64 slots_returned; /* committed, aborted or released */
 };
 
 #define HQQ_OWN_SHARDS 16
@@ -62,7 +64,6 @@ struct hqq_link {
     /* Written seldom. */
     alignas(HQQ_CACHE_LINE) hqq_atomic_u32 shut;
     hqq_atomic_u32 inside; /* calls that wait, or have waited and not ended yet */
-    hqq_atomic_u32 held;   /* slots that callers hold: reserved or borrowed */
     hqq_atomic_u64 read_deadline_ns, write_deadline_ns, read_timeout_ns, write_timeout_ns;
     hqq_atomic_u64 large_threshold;
     hqq_atomic_u64 checked_ns; /* when a call last looked whether the peer lives */
@@ -83,38 +84,54 @@ struct hqq_link {
 
 /* ---- Counting -------------------------------------------------------------------------------------------------- */
 
-static inline struct hqq_shard *hqq_link_shard(struct hqq_link *link, bool *ret_own)
+/* The calling thread's shard, and whether no other thread adds to it. */
+static inline struct hqq_shard *hqq_link_shard(struct hqq_link *link, bool *ret_is_own)
 {
     uint32_t index = hqq_thread_self() - 1;
-    *ret_own = index < HQQ_OWN_SHARDS;
-    return &link->shard[*ret_own ? index : HQQ_OWN_SHARDS];
+    *ret_is_own = __builtin_expect(index < HQQ_OWN_SHARDS, 1);
+    return &link->shard[*ret_is_own ? index : HQQ_OWN_SHARDS];
+}
+
+static inline void hqq_count(hqq_atomic_u64 *counter, bool is_own, uint64_t by)
+{
+    if (__builtin_expect(is_own, 1))
+        hqq_count_own(counter, by);
+    else
+        hqq_add_relaxed(counter, by);
 }
 
 static inline void hqq_link_count_written(struct hqq_link *link, uint64_t messages, uint64_t bytes)
 {
-    bool own;
-    struct hqq_shard *shard = hqq_link_shard(link, &own);
-    if (__builtin_expect(own, 1)) {
-        hqq_count_own(&shard->messages_written, messages);
-        hqq_count_own(&shard->bytes_written, bytes);
-    } else {
-        hqq_add_relaxed(&shard->messages_written, messages);
-        hqq_add_relaxed(&shard->bytes_written, bytes);
-    }
+    bool is_own;
+    struct hqq_shard *shard = hqq_link_shard(link, &is_own);
+    hqq_count(&shard->messages_written, is_own, messages);
+    hqq_count(&shard->bytes_written, is_own, bytes);
 }
 
 static inline void hqq_link_count_read(struct hqq_link *link, uint64_t messages, uint64_t bytes)
 {
-    bool own;
-    struct hqq_shard *shard = hqq_link_shard(link, &own);
-    if (__builtin_expect(own, 1)) {
-        hqq_count_own(&shard->messages_read, messages);
-        hqq_count_own(&shard->bytes_read, bytes);
-    } else {
-        hqq_add_relaxed(&shard->messages_read, messages);
-        hqq_add_relaxed(&shard->bytes_read, bytes);
-    }
+    bool is_own;
+    struct hqq_shard *shard = hqq_link_shard(link, &is_own);
+    hqq_count(&shard->messages_read, is_own, messages);
+    hqq_count(&shard->bytes_read, is_own, bytes);
 }
+
+static inline void hqq_link_count_taken(struct hqq_link *link)
+{
+    bool is_own;
+    struct hqq_shard *shard = hqq_link_shard(link, &is_own);
+    hqq_count(&shard->slots_taken, is_own, 1);
+}
+
+static inline void hqq_link_count_returned(struct hqq_link *link)
+{
+    bool is_own;
+    struct hqq_shard *shard = hqq_link_shard(link, &is_own);
+    hqq_count(&shard->slots_returned, is_own, 1);
+}
+
+/* True if a caller still holds a slot. Exact once no call is under way. */
+bool hqq_link_holds_slots(const struct hqq_link *link);
 
 /* Counts a failure and returns it. Time-outs are counted where they happen. */
 static inline int hqq_link_fail(struct hqq_link *link, int result)

@@ -1,6 +1,14 @@
 /* Statistics: adds up what the threads counted. */
 #include "standard/state.h"
 
+bool hqq_link_holds_slots(const struct hqq_link *link)
+{
+    uint64_t held = 0;
+    for (int i = 0; i <= HQQ_OWN_SHARDS; i++)
+        held += hqq_load_relaxed(&link->shard[i].slots_taken) - hqq_load_relaxed(&link->shard[i].slots_returned);
+    return held != 0;
+}
+
 void hqq_link_get_stats(const struct hqq_link *link, struct hqq_link_stats *ret_stats)
 {
     const struct hqq_counts *counts = &link->counts;

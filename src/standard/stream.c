@@ -49,7 +49,7 @@ static int fetch(struct hqq_link *link, struct hqq_call *call)
     if (result != 0)
         return result;
     hqq_link_count_read(link, 1, rest->length);
-    hqq_add32_relaxed(&link->held, 1);
+    hqq_link_count_taken(link);
     rest->is_held = true;
     rest->position = call->position;
     rest->at = 0;
@@ -66,7 +66,7 @@ static size_t take(struct hqq_link *link, void *data, size_t capacity)
     rest->at += length;
     if (rest->at == rest->length) {
         rest->is_held = false;
-        hqq_sub32_relaxed(&link->held, 1);
+        hqq_link_count_returned(link);
         hqq_ring_release(&link->rx, rest->position);
         hqq_link_ring_space(link, 1);
     }

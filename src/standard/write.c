@@ -17,7 +17,7 @@ static int write_one(struct hqq_link *link, const void *data, size_t length, boo
     result = hqq_link_claim_write(link, &call, 1);
     if (__builtin_expect(result != 0, 0))
         return result;
-    hqq_ring_prefetch_produce(&link->tx, call.position);
+    hqq_ring_prefetch_produce(&link->tx, call.position, length);
     memcpy(hqq_ring_buffer(&link->tx, call.position), data, length);
     hqq_link_publish(link, call.position, HQQ_OPCODE_COPY, length);
     hqq_link_ring_data(link, 1);
@@ -60,7 +60,7 @@ static uint64_t publish_run(struct hqq_link *link, const struct hqq_message *mes
     for (uint64_t i = 0; i < call->count; i++) {
         uint64_t position = call->position + i;
         size_t length = messages[i].length;
-        hqq_ring_prefetch_produce(&link->tx, position);
+        hqq_ring_prefetch_produce(&link->tx, position, length);
         memcpy(hqq_ring_buffer(&link->tx, position), messages[i].data, length);
         hqq_link_publish(link, position, HQQ_OPCODE_COPY, length);
         bytes += length;
