@@ -217,18 +217,30 @@ int hqq_link_may_read_on(struct hqq_link *link, struct hqq_call *call)
     return now < hqq_link_read_until(link, call, now) ? 0 : give_up(link, &side, call, HQQ_ERROR_TIMEOUT);
 }
 
-void hqq_link_end_write_slow(struct hqq_link *link, const struct hqq_call *call)
+void hqq_link_pass_on_write(struct hqq_link *link, struct hqq_call *call)
 {
     if (call->has_slept && hqq_bell_pass_on(link->tx_space, &link->peer_end->is_light) &&
         hqq_ring_is_writable(&link->tx))
         hqq_bell_ring(link->tx_space, 1);
-    hqq_link_leave(link);
+    call->has_slept = false;
 }
 
-void hqq_link_end_read_slow(struct hqq_link *link, const struct hqq_call *call)
+void hqq_link_pass_on_read(struct hqq_link *link, struct hqq_call *call)
 {
     if (call->has_slept && hqq_bell_pass_on(link->rx_data, &link->peer_end->is_light) &&
         hqq_ring_is_readable(&link->rx))
         hqq_bell_ring(link->rx_data, 1);
+    call->has_slept = false;
+}
+
+void hqq_link_end_write_slow(struct hqq_link *link, struct hqq_call *call)
+{
+    hqq_link_pass_on_write(link, call);
+    hqq_link_leave(link);
+}
+
+void hqq_link_end_read_slow(struct hqq_link *link, struct hqq_call *call)
+{
+    hqq_link_pass_on_read(link, call);
     hqq_link_leave(link);
 }

@@ -4,7 +4,7 @@
 #include "standard/state.h"
 
 /* Gives back a claimed slot that held no datagram. 0 for a tombstone, else the error that the call ends with. */
-static int drop(struct hqq_link *link, const struct hqq_call *call, enum hqq_content content, int error)
+static int drop(struct hqq_link *link, struct hqq_call *call, enum hqq_content content, int error)
 {
     bool is_tombstone = content == HQQ_CONTENT_TOMBSTONE;
     hqq_ring_release(&link->rx, call->position);
@@ -85,17 +85,6 @@ int hqq_link_read(struct hqq_link *link, void *data, size_t capacity, size_t *re
 int hqq_link_try_read(struct hqq_link *link, void *data, size_t capacity, size_t *ret_length)
 {
     return read_one(link, data, capacity, ret_length, false);
-}
-
-int hqq_link_read_with(struct hqq_link *link, hqq_read_fn *look, void *arg)
-{
-    struct hqq_slot slot;
-    int result = hqq_link_borrow(link, &slot);
-    if (result != 0)
-        return result;
-    result = look(slot.data, slot.length, arg);
-    (void)hqq_link_release(link, &slot);
-    return result;
 }
 
 /* What reading a run of claimed slots came to. */

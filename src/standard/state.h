@@ -243,17 +243,22 @@ static inline void hqq_link_ring_space(struct hqq_link *link, uint64_t count)
         hqq_add_relaxed(&link->counts.wakeups_sent, 1);
 }
 
-/* The end of a call that claimed something. Nothing of the link may be used after it, as it may have been closed. */
-void hqq_link_end_read_slow(struct hqq_link *link, const struct hqq_call *call);
-void hqq_link_end_write_slow(struct hqq_link *link, const struct hqq_call *call);
+/* After a sleep: wakes another sleeper if there is more (bell.h). The end of the call does it, too late for those
+ * that have the user's code to run first. */
+void hqq_link_pass_on_read(struct hqq_link *link, struct hqq_call *call);
+void hqq_link_pass_on_write(struct hqq_link *link, struct hqq_call *call);
 
-static inline void hqq_link_end_read(struct hqq_link *link, const struct hqq_call *call)
+/* The end of a call that claimed something. Nothing of the link may be used after it, as it may have been closed. */
+void hqq_link_end_read_slow(struct hqq_link *link, struct hqq_call *call);
+void hqq_link_end_write_slow(struct hqq_link *link, struct hqq_call *call);
+
+static inline void hqq_link_end_read(struct hqq_link *link, struct hqq_call *call)
 {
     if (__builtin_expect(call->has_waited, 0))
         hqq_link_end_read_slow(link, call);
 }
 
-static inline void hqq_link_end_write(struct hqq_link *link, const struct hqq_call *call)
+static inline void hqq_link_end_write(struct hqq_link *link, struct hqq_call *call)
 {
     if (__builtin_expect(call->has_waited, 0))
         hqq_link_end_write_slow(link, call);

@@ -37,22 +37,6 @@ int hqq_link_try_write(struct hqq_link *link, const void *data, size_t length)
     return write_one(link, data, length, false);
 }
 
-int hqq_link_write_with(struct hqq_link *link, hqq_write_fn *fill, void *arg)
-{
-    struct hqq_slot slot;
-    int result = hqq_link_reserve(link, &slot);
-    if (result != 0)
-        return result;
-
-    size_t length = 0;
-    result = fill(slot.data, slot.length, &length, arg);
-    if (result == 0)
-        result = hqq_link_commit(link, &slot, length);
-    if (result != 0)
-        (void)hqq_link_abort(link, &slot, (uint64_t)(uint32_t)result);
-    return result;
-}
-
 /* Publishes one claimed run of slots. Returns the bytes. */
 static uint64_t publish_run(struct hqq_link *link, const struct hqq_message *messages, const struct hqq_call *call)
 {
