@@ -32,8 +32,8 @@ static void check(int result, const char *what)
     }
 }
 
-/* A hqq_write_fn: fills the buffer of a slot. Row number k is k, k + 1, k + 2, ... A result other than 0 would abort the
- * datagram, and the reader would never see it. */
+/* A hqq_write_fn: fills the buffer of a slot. Row number k is k, k + 1, k + 2, ... A result other than 0 would abort
+ * the datagram, and the reader would never see it. */
 static int fill_row(void *data, size_t capacity, size_t *ret_length, void *arg)
 {
     uint32_t *row = data; /* buffers are aligned to 8 bytes */

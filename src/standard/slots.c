@@ -112,7 +112,8 @@ int hqq_link_release(struct hqq_link *link, struct hqq_slot *slot)
     return 0;
 }
 
-/* ---- By callback -------------------------------------------------------------------------------------------------- */
+/* ---- By callback --------------------------------------------------------------------------------------------------
+ * */
 
 int hqq_link_write_with(struct hqq_link *link, hqq_write_fn *fill, void *arg)
 {
