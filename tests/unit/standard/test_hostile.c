@@ -13,7 +13,9 @@
 #include <hqq/error.h>
 #include <hqq/link.h>
 
+#include "base/point.h"
 #include "layout/extension.h"
+#include "layout/packet.h"
 #include "platform/clock.h"
 #include "support/caller.h"
 #include "support/region.h"
@@ -37,6 +39,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
+    hqq_point_hook = NULL;
     pair_close(&pair);
     return 0;
 }
@@ -91,6 +94,32 @@ static void a_head_that_is_ahead_does_not_keep_a_read_from_being_shut_down(void 
     caller_start(&reader);
     assert_int_equal(hqq_link_shutdown(pair.secondary), 0);
     assert_int_equal(caller_join(&reader), HQQ_ERROR_CLOSED);
+}
+
+/* ---- Nothing but tombstones -------------------------------------------------------------------------------------- */
+
+/* For each packet that is released there comes another tombstone. */
+static void publish_another_tombstone(const char *label)
+{
+    const struct hqq_packet tombstone = {.opcode = HQQ_OPCODE_TOMBSTONE};
+    if (strcmp(label, "consume.released") == 0)
+        pair_publish(&pair, FROM_PRIMARY, &tombstone);
+}
+
+static void a_peer_that_writes_tombstones_without_end_holds_no_call(void **state)
+{
+    (void)state;
+    const struct hqq_packet tombstone = {.opcode = HQQ_OPCODE_TOMBSTONE};
+    struct hqq_message message = {.data = buffer, .capacity = SIZE};
+    struct hqq_slot slot;
+    pair_publish(&pair, FROM_PRIMARY, &tombstone);
+    hqq_point_hook = publish_another_tombstone;
+    assert_int_equal(hqq_link_try_read(pair.secondary, buffer, SIZE, &length), HQQ_ERROR_WOULD_BLOCK);
+    assert_int_equal(hqq_link_peek(pair.secondary, &length), HQQ_ERROR_WOULD_BLOCK);
+    assert_int_equal(hqq_link_set_read_timeout(pair.secondary, SHORT), 0);
+    assert_int_equal(hqq_link_read(pair.secondary, buffer, SIZE, &length), HQQ_ERROR_TIMEOUT);
+    assert_int_equal(hqq_link_borrow(pair.secondary, &slot), HQQ_ERROR_TIMEOUT);
+    assert_int_equal(hqq_link_read_batch(pair.secondary, &message, 1, &length), HQQ_ERROR_TIMEOUT);
 }
 
 /* ---- Any words --------------------------------------------------------------------------------------------------- */
@@ -230,6 +259,7 @@ int main(void)
         TEST(a_tail_that_is_ahead_does_not_hold_a_write_beyond_its_deadline),
         TEST(a_head_that_is_ahead_does_not_hide_that_the_peer_has_closed),
         TEST(a_head_that_is_ahead_does_not_keep_a_read_from_being_shut_down),
+        TEST(a_peer_that_writes_tombstones_without_end_holds_no_call),
         TEST(any_value_of_any_word_of_a_ring_lets_every_call_come_back),
         TEST(any_value_of_any_word_of_the_first_page_lets_every_call_come_back),
         TEST(a_link_works_without_a_block_that_it_knows),

@@ -146,6 +146,40 @@ static void the_peer_reads_what_was_written_before_and_is_then_told(void **state
     assert_int_equal(hqq_link_try_read(pair.secondary, buffer, SIZE, &length), HQQ_ERROR_CLOSED);
 }
 
+static void what_the_peer_still_holds_is_waited_for(void **state)
+{
+    (void)state;
+    struct caller reader = {.call = caller_read, .link = pair.secondary};
+    struct hqq_slot slot;
+    assert_int_equal(hqq_link_reserve(pair.primary, &slot), 0);
+    assert_int_equal(hqq_link_shutdown(pair.primary), 0);
+    assert_int_equal(hqq_link_try_read(pair.secondary, buffer, SIZE, &length), HQQ_ERROR_WOULD_BLOCK);
+    sleepers_watch();
+    caller_start(&reader);
+    sleepers_await(1);
+    assert_int_equal(hqq_link_commit(pair.primary, &slot, 4), 0);
+    assert_int_equal(caller_join(&reader), 0);
+    sleepers_forget();
+    assert_int_equal(reader.length, 4);
+    assert_int_equal(hqq_link_read(pair.secondary, buffer, SIZE, &length), HQQ_ERROR_CLOSED);
+}
+
+static void what_the_peer_held_until_it_closed_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct caller reader = {.call = caller_read, .link = pair.secondary};
+    struct hqq_slot slot;
+    assert_int_equal(hqq_link_reserve(pair.primary, &slot), 0);
+    assert_int_equal(hqq_link_shutdown(pair.primary), 0);
+    sleepers_watch();
+    caller_start(&reader);
+    sleepers_await(1);
+    hqq_link_close(pair.primary);
+    pair.primary = NULL;
+    assert_int_equal(caller_join(&reader), HQQ_ERROR_CLOSED);
+    sleepers_forget();
+}
+
 static void nobody_writes_to_a_peer_that_has_closed(void **state)
 {
     (void)state;
@@ -220,6 +254,8 @@ int main(void)
         TEST(shutting_down_again_does_nothing),
         TEST(slots_that_are_held_can_still_be_handed_over),
         TEST(the_peer_reads_what_was_written_before_and_is_then_told),
+        TEST(what_the_peer_still_holds_is_waited_for),
+        TEST(what_the_peer_held_until_it_closed_is_not_waited_for),
         TEST(nobody_writes_to_a_peer_that_has_closed),
         TEST(closing_nothing_is_allowed),
         TEST(closing_gives_up_what_is_reserved),
