@@ -83,8 +83,9 @@ enum hqq_attach hqq_superblock_look(const void *page, const struct hqq_attach_wi
             return HQQ_ATTACH_INITIALIZING;
         /* A magic that is early, or an initializer that is gone, may be the next state's. */
         if (has_state(superblock, state)) {
-            *ret_error = HQQ_ERROR_BAD_MAGIC;
-            return state == HQQ_SUPERBLOCK_INITIALIZING ? HQQ_ATTACH_INIT_DIED : HQQ_ATTACH_MISMATCH;
+            if (state == HQQ_SUPERBLOCK_INITIALIZING)
+                return HQQ_ATTACH_INIT_DIED;
+            break;
         }
     }
     *ret_error = HQQ_ERROR_BAD_MAGIC;

@@ -147,6 +147,8 @@ static int claim_waiting(struct hqq_link *link, struct side *side, struct hqq_ca
     side->wait.until_ns = until(side, call, hqq_clock_ns());
     for (;;) {
         int result = hqq_wait_run(&side->wait, &call->has_slept);
+        if (side->wait.what == HQQ_WAIT_SPACE && result != 0 && result != HQQ_ERROR_TIMEOUT)
+            return give_up(link, side, call, result); /* the slots that a peer frees as it goes are of no use */
         if (claim(side, call, want) != 0)
             return 0;
         if (result == 0) /* another thread was faster, or a hostile peer plays with us */

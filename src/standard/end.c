@@ -49,7 +49,8 @@ static uint64_t sweep(const struct hqq_end_view *view)
 bool hqq_end_recover(const struct hqq_end_view *view, uint64_t self, uint64_t *ret_recovered)
 {
     uint64_t owner = hqq_load_acquire(&view->end->owner); /* edge E1 */
-    if (self == HQQ_PROCESS_UNKNOWN || !is_held(hqq_end_state(owner)))
+    enum hqq_end_state found = hqq_end_state(owner);
+    if (self == HQQ_PROCESS_UNKNOWN || !is_held(found))
         return false;
     if (!hqq_process_is_dead(owner & IDENTITY_MASK))
         return false;
@@ -61,7 +62,7 @@ bool hqq_end_recover(const struct hqq_end_view *view, uint64_t self, uint64_t *r
     HQQ_POINT("recover.done");
     /* edge E1: with the claim in hqq_end_claim() and the load of who waits. The slots are free before the end says
      * dead. */
-    hqq_store_release(&view->end->owner, owner_of(HQQ_END_DEAD, 0));
+    hqq_store_release(&view->end->owner, owner_of(found == HQQ_END_SHUT ? HQQ_END_CLOSED : HQQ_END_DEAD, 0));
     return true;
 }
 

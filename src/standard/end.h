@@ -3,7 +3,8 @@
  *
  *      NONE, CLOSED, DEAD ---claim---> ALIVE(id) ---shut---> SHUT(id) ---leave---> CLOSED
  *
- *      ALIVE(id), SHUT(id) ---id is gone---> RECOVERING(id of who frees its slots) ---all free---> DEAD
+ *      ALIVE(id), SHUT(id) ---id is gone---> RECOVERING(id of who frees its slots) ---all free---> DEAD, or CLOSED
+ *                                                                                                  if it was SHUT
  *      RECOVERING(id) ---id is gone too---> RECOVERING(id of who goes on)
  *
  * One process holds an end, so that the slots claimed on its side are known to be its own. SHUT is held: its threads

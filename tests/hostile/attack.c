@@ -155,8 +155,18 @@ static void hit_extension(struct attack *attack)
         store(attack, HQQ_EXTENSION_OFFSET + 8 * heavy_below(&attack->random, words), any_value(attack, 0));
 }
 
+/* Now and then all that it says of the layout fits together, but is not what the memory holds. */
 static void hit_superblock(struct attack *attack)
 {
+    struct hqq_layout other;
+    uint64_t count = UINT64_C(1) << (1 + heavy_below(&attack->random, 20));
+    uint64_t size = 8 * (1 + heavy_below(&attack->random, 1000));
+    if (heavy_one_in(&attack->random, 4) && hqq_layout_compute(count, size, attack->layout.page_size, &other) == 0) {
+        store(attack, offsetof(struct hqq_superblock, buffer_count), count);
+        store(attack, offsetof(struct hqq_superblock, buffer_size), size);
+        store(attack, offsetof(struct hqq_superblock, layout_bytes), other.bytes);
+        return;
+    }
     store(attack, 8 * heavy_below(&attack->random, 8), any_value(attack, 0));
 }
 
@@ -179,6 +189,7 @@ void attack_once(struct attack *attack)
 /* Publishes where a producer would; whether the slot is free is nobody's business. */
 static void flood(struct attack *attack, uint64_t opcode)
 {
+    uint64_t size = attack->layout.buffer_size;
     for (int i = 0; i < HQQ_RING_COUNT; i++) {
         uint64_t ring = attack->layout.ring[i];
         uint64_t w = load(attack, ring + HQQ_RING_W_OFFSET);
@@ -187,8 +198,24 @@ static void flood(struct attack *attack, uint64_t opcode)
             if (load(attack, at + HQQ_RING_ELEMENT_SEQ) != p)
                 break;
             store(attack, at, opcode);
+            store(attack, at + 8 * (1 + HQQ_COPY_SIZE),
+                  heavy_one_in(&attack->random, 4) ? any_value(attack, size) : heavy_below(&attack->random, size + 3));
             store(attack, ring + HQQ_RING_W_OFFSET, p + 1);
             store(attack, at + HQQ_RING_ELEMENT_SEQ, p + 1);
+        }
+    }
+}
+
+/* Takes what the victim wrote, so that it goes on writing. */
+static void drain(struct attack *attack)
+{
+    for (int i = 0; i < HQQ_RING_COUNT; i++) {
+        uint64_t ring = attack->layout.ring[i];
+        uint64_t r = load(attack, ring + HQQ_RING_R_OFFSET);
+        uint64_t at = element(attack, ring, r) + HQQ_RING_ELEMENT_SEQ;
+        if (load(attack, at) == r + 1) {
+            store(attack, ring + HQQ_RING_R_OFFSET, r + 1);
+            store(attack, at, r + attack->layout.buffer_count);
         }
     }
 }
@@ -237,6 +264,10 @@ void attack_by(struct attack *attack, enum attack_tactic tactic)
             break;
         case ATTACK_INVALID:
             flood(attack, 0x42);
+            break;
+        case ATTACK_ALMOST:
+            flood(attack, heavy_one_in(&attack->random, 4) ? HQQ_OPCODE_CONN_COPY : HQQ_OPCODE_COPY);
+            drain(attack);
             break;
         case ATTACK_REWIND:
             rewind_all(attack);

@@ -31,6 +31,7 @@ enum attack_tactic {
     ATTACK_INVALID,    /* the same with packets of no kind */
     ATTACK_REWIND,     /* all slots look published, and the read position is put back */
     ATTACK_AHEAD,      /* the sequence at each position is one that it will have a lap later */
+    ATTACK_ALMOST,     /* a good peer, but for the sizes that it says */
     ATTACK_TACTICS,
 };
 

@@ -243,8 +243,10 @@ struct hqq_link *victim_attach(struct victim *victim)
     uint64_t began = hqq_clock_ns();
     int result = hqq_link_attach(victim->base, victim->bytes, &config, &link);
     check(victim, "attach", began, may_refuse(result) ? 0 : result, BIT(0));
-    if (result != 0)
+    if (result != 0) {
+        victim->done--;
         return NULL;
+    }
     /* What it believes of the region lies in the memory that it was given. */
     if (hqq_link_buffer_count(link) * hqq_link_buffer_size(link) > victim->bytes)
         heavy_fail("attach: a region larger than its memory");

@@ -20,8 +20,10 @@ static const struct hunt hunts[] = {
     {"space-undelayed", hunt_space, NULL, true, 0},
     {"data-closely", hunt_data_closely, NULL, true, 0},
     {"space-closely", hunt_space_closely, NULL, true, 0},
-    {"impatient", NULL, hunt_impatient, false, 4},
-    {"impatient-undelayed", NULL, hunt_impatient, false, 0},
+    {"readers", NULL, hunt_impatient_readers, false, 4},
+    {"writers", NULL, hunt_impatient_writers, false, 4},
+    {"readers-undelayed", NULL, hunt_impatient_readers, false, 0},
+    {"writers-undelayed", NULL, hunt_impatient_writers, false, 0},
     {"deadline", NULL, hunt_deadline, false, 4},
     {"shutdown", NULL, hunt_shutdown, false, 4},
 };

@@ -56,7 +56,8 @@ uint64_t hunt_data(struct heavy_random *random, uint64_t end_ns, bool processes)
 uint64_t hunt_space(struct heavy_random *random, uint64_t end_ns, bool processes);
 uint64_t hunt_data_closely(struct heavy_random *random, uint64_t end_ns, bool processes);
 uint64_t hunt_space_closely(struct heavy_random *random, uint64_t end_ns, bool processes);
-uint64_t hunt_impatient(struct heavy_random *random, uint64_t end_ns);
+uint64_t hunt_impatient_readers(struct heavy_random *random, uint64_t end_ns);
+uint64_t hunt_impatient_writers(struct heavy_random *random, uint64_t end_ns);
 uint64_t hunt_deadline(struct heavy_random *random, uint64_t end_ns);
 uint64_t hunt_shutdown(struct heavy_random *random, uint64_t end_ns);
 

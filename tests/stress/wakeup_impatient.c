@@ -13,7 +13,9 @@
 
 #define PATIENT 3u
 #define IMPATIENT 2u
-#define SLOTS 16u
+#define THIEF (PATIENT + IMPATIENT) /* the last of */
+#define ALL (THIEF + 1)
+#define SLOTS 8u
 #define SIZE 64u
 #define PAUSE_NS 40000
 #define STALL_NS (2 * HEAVY_S)
@@ -21,30 +23,44 @@
 
 static _Atomic unsigned taken; /* of this turn, by anybody */
 
-/* True if it took something; false if its time was up. */
-static bool take(struct sleeper *self)
+static int read_one(struct hqq_link *link, bool waits)
 {
     unsigned char data[SIZE];
     size_t length;
-    int result = hqq_link_read(self->link, data, SIZE, &length);
-    if (result != HQQ_ERROR_TIMEOUT && result != HQQ_ERROR_INVALID_OP)
-        heavy_expect("read", result, 0);
-    return result != HQQ_ERROR_TIMEOUT;
+    int result = waits ? hqq_link_read(link, data, SIZE, &length) : hqq_link_try_read(link, data, SIZE, &length);
+    return result == HQQ_ERROR_INVALID_OP ? 0 : result; /* it took something, too */
 }
 
-/* Once each time it is let go; reads is true for the patient. */
+static int write_one(struct hqq_link *link, bool waits)
+{
+    return waits ? hqq_link_write(link, "datagram", 8) : hqq_link_try_write(link, "datagram", 8);
+}
+
+/* True if it got something; false if its time was up. */
+static bool come_once(const struct sleeper *self)
+{
+    bool waits = self->index != THIEF;
+    int result = self->reads ? read_one(self->link, waits) : write_one(self->link, waits);
+    if (result != 0 && (waits ? result != HQQ_ERROR_TIMEOUT : result != HQQ_ERROR_WOULD_BLOCK))
+        heavy_fail("a call returned %d", result);
+    return result == 0;
+}
+
+/* Once each time it is let go. */
 static void *wait_for_one(void *arg)
 {
     struct sleeper *self = arg;
+    struct heavy_random random = heavy_random(self->index, 0);
     for (;;) {
         while (sem_wait(&self->wakeup->go[self->index]) != 0) {
         }
         if (atomic_load(&self->wakeup->is_over))
             return NULL;
-        bool took = take(self);
-        if (took)
+        if (self->index == THIEF)
+            wakeup_pause(&random, 2 * PAUSE_NS);
+        if (come_once(self))
             atomic_fetch_add(&taken, 1);
-        else if (self->reads)
+        else if (self->index < PATIENT)
             heavy_fail("a wait without end timed out");
         wakeup_notice(self->wakeup);
     }
@@ -81,71 +97,111 @@ static void write_some(struct hqq_link *link, struct heavy_random *random, unsig
     }
 }
 
-/* Lets the patient go while no time-out is set, and sees them inside. */
-static void seat_the_patient(struct wakeup *wakeup, struct hqq_link *link)
+/* The same with slots that are made free. */
+static void read_some(struct hqq_link *link, struct heavy_random *random, unsigned count)
 {
-    heavy_expect("set_read_timeout", hqq_link_set_read_timeout(link, HQQ_FOREVER), 0);
+    unsigned char data[SIZE];
+    struct hqq_slot first, second;
+    size_t length;
+    while (count > 0) {
+        if (count == 1 || heavy_one_in(random, 2)) {
+            heavy_expect("read", hqq_link_read(link, data, SIZE, &length), 0);
+            count--;
+            continue;
+        }
+        heavy_expect("borrow", hqq_link_borrow(link, &first), 0);
+        heavy_expect("borrow", hqq_link_borrow(link, &second), 0);
+        heavy_expect("release", hqq_link_release(link, &second), 0);
+        wakeup_pause(random, PAUSE_NS);
+        heavy_expect("release", hqq_link_release(link, &first), 0);
+        count -= 2;
+    }
+}
+
+/* Which side is hunted: who waits at one end, and what the other end does for them. */
+struct side {
+    bool reads;
+    int (*set_timeout)(struct hqq_link *link, uint64_t timeout_ns);
+    void (*serve)(struct hqq_link *peer, struct heavy_random *random, unsigned count);
+};
+
+/* Lets the patient go while no time-out is set, and sees them inside. */
+static void seat_the_patient(const struct side *side, struct wakeup *wakeup, struct hqq_link *link)
+{
+    heavy_expect("set_timeout", side->set_timeout(link, HQQ_FOREVER), 0);
     for (unsigned i = 0; i < PATIENT; i++)
         sem_post(&wakeup->go[i]);
     while (hqq_load32_relaxed(&link->inside) != PATIENT)
         sched_yield();
 }
 
-static void drain(struct hqq_link *link)
+/* Makes the ring again what it was: empty for readers, full for writers. */
+static void restore(const struct side *side, struct hqq_link *link)
 {
     unsigned char data[SIZE];
     size_t length;
     int result;
     do
-        result = hqq_link_try_read(link, data, SIZE, &length);
+        result = side->reads ? hqq_link_try_read(link, data, SIZE, &length) : hqq_link_try_write(link, "full", 4);
     while (result == 0 || result == HQQ_ERROR_INVALID_OP);
-    heavy_expect("try_read", result, HQQ_ERROR_WOULD_BLOCK);
+    heavy_expect("a call that does not wait", result, HQQ_ERROR_WOULD_BLOCK);
 }
 
-/* Each reader is let go once, and reports once. */
-static void turn(struct wakeup *wakeup, struct heavy_random *random, struct hqq_link *link, struct hqq_link *peer)
+/* Each of those who wait is let go once, and reports once. */
+static void turn(const struct side *side, struct wakeup *wakeup, struct heavy_random *random, struct hqq_link *link,
+                 struct hqq_link *peer)
 {
     unsigned count = 1 + (unsigned)heavy_below(random, PATIENT);
     unsigned reported = 0;
 
     atomic_store(&taken, 0);
-    seat_the_patient(wakeup, link);
-    heavy_expect("set_read_timeout", hqq_link_set_read_timeout(link, 1 + heavy_below(random, PAUSE_NS)), 0);
-    for (unsigned i = PATIENT; i < PATIENT + IMPATIENT; i++)
+    seat_the_patient(side, wakeup, link);
+    heavy_expect("set_timeout", side->set_timeout(link, 1 + heavy_below(random, PAUSE_NS)), 0);
+    for (unsigned i = PATIENT; i < ALL; i++)
         sem_post(&wakeup->go[i]);
     wakeup_pause(random, PAUSE_NS);
-    write_some(peer, random, count);
+    side->serve(peer, random, count);
 
     /* No more than the patient can take: so all of it gets taken, though the impatient leave. */
     for (; atomic_load(&taken) < count; reported++)
         wakeup_await(wakeup, 1);
-    write_some(peer, random, PATIENT + IMPATIENT);
-    wakeup_await(wakeup, PATIENT + IMPATIENT - reported);
-    drain(link);
+    side->serve(peer, random, ALL);
+    wakeup_await(wakeup, ALL - reported);
+    restore(side, link);
 }
 
-uint64_t hunt_impatient(struct heavy_random *random, uint64_t end_ns)
+static uint64_t hunt(const struct side *side, struct heavy_random *random, uint64_t end_ns)
 {
     struct wakeup *wakeup = wakeup_new(SLOTS, SIZE);
     struct hqq_link *link = wakeup_attach(wakeup, HQQ_ROLE_PRIMARY);
     struct hqq_link *peer = wakeup_attach(wakeup, HQQ_ROLE_SECONDARY);
-    struct sleeper sleepers[PATIENT + IMPATIENT];
+    struct sleeper sleepers[ALL];
     uint64_t asked = 0;
 
     heavy_watch_begin(&wakeup->steps, STALL_NS);
-    sleepers_start(sleepers, 0, PATIENT, wait_for_one, true, wakeup, link);
-    sleepers_start(sleepers, PATIENT, IMPATIENT, wait_for_one, false, wakeup, link);
+    restore(side, link);
+    sleepers_start(sleepers, 0, ALL, wait_for_one, side->reads, wakeup, link);
     while (hqq_clock_ns() < end_ns) {
-        turn(wakeup, random, link, peer);
+        turn(side, wakeup, random, link, peer);
         asked += PATIENT;
     }
     atomic_store(&wakeup->is_over, true);
-    for (unsigned i = 0; i < PATIENT + IMPATIENT; i++)
+    for (unsigned i = 0; i < ALL; i++)
         sem_post(&wakeup->go[i]);
-    sleepers_join(sleepers, 0, PATIENT + IMPATIENT);
+    sleepers_join(sleepers, 0, ALL);
     heavy_watch_end();
     hqq_link_close(link);
     hqq_link_close(peer);
     wakeup_delete(wakeup);
     return asked;
+}
+
+uint64_t hunt_impatient_readers(struct heavy_random *random, uint64_t end_ns)
+{
+    return hunt(&(const struct side){true, hqq_link_set_read_timeout, write_some}, random, end_ns);
+}
+
+uint64_t hunt_impatient_writers(struct heavy_random *random, uint64_t end_ns)
+{
+    return hunt(&(const struct side){false, hqq_link_set_write_timeout, read_some}, random, end_ns);
 }

@@ -34,12 +34,12 @@ int caller_join(struct caller *caller);
 int caller_read(struct caller *caller);
 int caller_write(struct caller *caller);
 
-/* From here until sleepers_forget(), threads that are about to sleep in the kernel are counted. Replaces an entry of
+/* From here until sleepers_forget(), sleeps in the kernel are counted, the first 256. Replaces an entry of
  * hqq_sys: to be called while no other thread uses it. */
 void sleepers_watch(void);
 void sleepers_forget(void);
 
-/* Waits until count more threads than already waited for have armed their bell, looked again, and gone to sleep. */
+/* Waits until count more sleeps than already waited for have begun, and the kernel says that their threads sleep. */
 void sleepers_await(unsigned count);
 
 #endif

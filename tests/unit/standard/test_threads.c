@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <string.h>
 
 #include <hqq/error.h>
@@ -181,6 +182,114 @@ static void slots_committed_out_of_order_wake_every_reader(void **state)
     sleepers_forget();
 }
 
+/* ---- Callbacks, and slots that change hands ---------------------------------------------------------------------- */
+
+static pthread_barrier_t both;
+
+static int fill_together(void *data, size_t capacity, size_t *ret_length, void *arg)
+{
+    (void)arg;
+    memset(data, 1, capacity);
+    *ret_length = capacity;
+    pthread_barrier_wait(&both);
+    return 0;
+}
+
+static int look_together(const void *data, size_t length, void *arg)
+{
+    (void)data;
+    (void)length;
+    (void)arg;
+    pthread_barrier_wait(&both);
+    return 0;
+}
+
+static int write_together(struct caller *caller)
+{
+    return hqq_link_write_with(caller->link, fill_together, NULL);
+}
+
+static int read_together(struct caller *caller)
+{
+    return hqq_link_read_with(caller->link, look_together, NULL);
+}
+
+/* Two callers sleep; a burst that is rung for once makes room or work for both; each is in its callback until the other
+ * is too. */
+static void run_together(int (*call)(struct caller *), struct hqq_link *link, void (*burst)(void))
+{
+    struct caller callers[2];
+    pthread_barrier_init(&both, NULL, 2);
+    sleepers_watch();
+    for (int i = 0; i < 2; i++) {
+        callers[i] = (struct caller){.call = call, .link = link};
+        caller_start(&callers[i]);
+    }
+    sleepers_await(2);
+    burst();
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(caller_join(&callers[i]), 0);
+    sleepers_forget();
+    pthread_barrier_destroy(&both);
+}
+
+static void write_two(void)
+{
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(hqq_link_try_write(pair.primary, "datagram", 8), 0);
+}
+
+static void read_two(void)
+{
+    unsigned char buffer[SIZE];
+    size_t length;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(hqq_link_try_read(pair.secondary, buffer, SIZE, &length), 0);
+}
+
+static void a_callback_that_looks_for_long_keeps_no_other_reader_asleep(void **state)
+{
+    (void)state;
+    run_together(read_together, pair.secondary, write_two);
+}
+
+static void a_callback_that_fills_for_long_keeps_no_other_writer_asleep(void **state)
+{
+    (void)state;
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(hqq_link_try_write(pair.primary, "datagram", 8), 0);
+    run_together(write_together, pair.primary, read_two);
+}
+
+static int commit_one(struct caller *caller)
+{
+    return hqq_link_commit(caller->link, caller->arg, 8);
+}
+
+static int release_one(struct caller *caller)
+{
+    return hqq_link_release(caller->link, caller->arg);
+}
+
+static void a_slot_may_be_handed_to_another_thread(void **state)
+{
+    (void)state;
+    struct hqq_slot slot;
+    assert_int_equal(hqq_link_reserve(pair.primary, &slot), 0);
+    assert_true(hqq_link_holds_slots(pair.primary));
+    struct caller committer = {.call = commit_one, .link = pair.primary, .arg = &slot};
+    caller_start(&committer);
+    assert_int_equal(caller_join(&committer), 0);
+    assert_false(hqq_link_holds_slots(pair.primary));
+
+    assert_int_equal(hqq_link_borrow(pair.secondary, &slot), 0);
+    assert_true(hqq_link_holds_slots(pair.secondary));
+    struct caller releaser = {.call = release_one, .link = pair.secondary, .arg = &slot};
+    caller_start(&releaser);
+    assert_int_equal(caller_join(&releaser), 0);
+    assert_false(hqq_link_holds_slots(pair.secondary));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -190,6 +299,9 @@ int main(void)
         TEST(a_burst_wakes_every_reader_it_has_something_for),
         TEST(a_burst_wakes_every_writer_it_has_room_for),
         TEST(slots_committed_out_of_order_wake_every_reader),
+        TEST(a_callback_that_looks_for_long_keeps_no_other_reader_asleep),
+        TEST(a_callback_that_fills_for_long_keeps_no_other_writer_asleep),
+        TEST(a_slot_may_be_handed_to_another_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
