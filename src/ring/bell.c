@@ -64,6 +64,8 @@ bool hqq_bell_pass_on(struct hqq_bell *bell, const hqq_atomic_u32 *is_light)
     if (hqq_load32_relaxed(&bell->sleepers) == 0)
         return false;
     hqq_swap32_acq_rel(&bell->armed, 1); /* edge B2 */
-    (void)order_against_ringer(is_light);
-    return true;
+    if (order_against_ringer(is_light))
+        return true;
+    wake(bell, 1); /* for one that finds out for itself that it is not heard, and passes on in turn */
+    return false;
 }

@@ -79,7 +79,7 @@ void hqq_bell_sleep(struct hqq_bell *bell, uint32_t sequence, uint64_t deadline_
 void hqq_bell_disarm(struct hqq_bell *bell);
 
 /* Arms the bell for those that still sleep. True if there are any: then look, and ring if there is something to do.
- * is_light as above; where the ringer can't be made to pass a barrier, those that sleep do so for a short time only. */
+ * is_light as above; where the ringer can't be made to pass a barrier, another sleeper has been woken already. */
 bool hqq_bell_pass_on(struct hqq_bell *bell, const hqq_atomic_u32 *is_light);
 
 #endif

@@ -227,10 +227,12 @@ void hqq_link_pass_on_write(struct hqq_link *link, struct hqq_call *call)
     call->has_slept = false;
 }
 
+/* With the peer's end shut, who takes the last datagram makes it the end of the link for the readers that still
+ * sleep. */
 void hqq_link_pass_on_read(struct hqq_link *link, struct hqq_call *call)
 {
     if (call->has_slept && hqq_bell_pass_on(link->rx_data, &link->peer_end->is_light) &&
-        hqq_ring_is_readable(&link->rx))
+        (hqq_ring_is_readable(&link->rx) || hqq_link_writers_gone(link) != 0))
         hqq_bell_ring(link->rx_data, 1);
     call->has_slept = false;
 }

@@ -118,10 +118,13 @@ static int try_to_format(struct attempt *attempt)
     if (result != 0)
         return result;
     /* Of an object that has a name already, others can tell from now on whether its creator lives. */
-    if (open->is_fresh)
-        hqq_extension_format(open->mapping.base, attempt->pid_namespace, attempt->self);
-    if (!hqq_superblock_claim(open->mapping.base))
+    if (open->is_fresh && !hqq_extension_try_format(open->mapping.base, attempt->pid_namespace, attempt->self))
         return -EAGAIN;
+    if (!hqq_superblock_claim(open->mapping.base)) {
+        if (open->is_fresh)
+            hqq_extension_disown(open->mapping.base);
+        return -EAGAIN;
+    }
     format_region(attempt);
     return 0;
 }
@@ -244,6 +247,7 @@ static int take_end(struct hqq_link *link, uint64_t deadline_ns)
     uint64_t recovered;
     int result;
     while ((result = hqq_end_claim(&view, link->identity, link->is_light, &recovered)) == -EAGAIN) {
+        hqq_add_relaxed(&link->counts.slots_recovered, recovered);
         if (!pause_until(deadline_ns, &pause_ns))
             return HQQ_ERROR_BUSY;
     }
@@ -280,9 +284,9 @@ int hqq_link_build(const struct hqq_open *open, struct hqq_link **ret_link)
     link->generation = generation;
     link->is_light = attempt.is_light;
     view_region(link, &attempt);
-    result = hqq_ring_is_valid(&link->tx) && hqq_ring_is_valid(&link->rx) ? 0 : HQQ_ERROR_BAD_MAGIC;
-    if (result == 0 && !attempt.is_formatter)
-        result = take_end(link, open->deadline_ns);
+    if (!attempt.is_formatter)
+        result = hqq_ring_is_valid(&link->tx) && hqq_ring_is_valid(&link->rx) ? take_end(link, open->deadline_ns)
+                                                                              : HQQ_ERROR_BAD_MAGIC;
     if (result != 0)
         goto fail;
     configure(link, open);

@@ -26,8 +26,9 @@ static int lock(struct hqq_link *link, struct hqq_call *call)
         if (result != 0)
             return result;
         uint64_t now = hqq_clock_ns();
+        uint64_t look = now + LOCK_LOOK_NS;
         uint64_t until = hqq_link_read_until(link, call, now);
-        hqq_sys.futex_wait(word, WANTED, until - now < LOCK_LOOK_NS ? until : now + LOCK_LOOK_NS);
+        hqq_sys.futex_wait(word, WANTED, until < look ? until : look);
     }
     return 0;
 }

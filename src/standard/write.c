@@ -82,6 +82,7 @@ int hqq_link_write_batch(struct hqq_link *link, const struct hqq_message *messag
         hqq_ring_note_depth(&link->tx, call.position + call.count);
         hqq_link_count_written(link, call.count, bytes);
         *ret_written += call.count;
+        hqq_link_pass_on_write(link, &call); /* now: there may be many waits to come */
     }
     hqq_link_end_write(link, &call);
     return 0;

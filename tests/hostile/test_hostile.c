@@ -1,7 +1,7 @@
 /*
  * A peer that writes garbage into the region. Modes: "still", where some words are wrong and stay so, so that a seed
- * repeats a run exactly; "calls", where another process goes on changing words while threads make calls; "attach",
- * where it does so while the victim attaches.
+ * repeats a run exactly; "calls", where another process goes on changing words while threads make calls; "flood", where
+ * it publishes what is to be dropped, faster than it is dropped; "attach", where it attacks who attaches.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -137,13 +137,16 @@ static void run_still(uint64_t seed, struct figures *figures)
 /* ---- In motion ----------------------------------------------------------------------------------------------------
  * */
 
-static _Noreturn void be_attacker(const struct field *field)
+/* Keeps to one tactic, or to none: ATTACK_TACTICS. */
+static _Noreturn void be_attacker(const struct field *field, enum attack_tactic only)
 {
     struct attack attack = attack_new(field->base, field->shape.count, field->shape.size, field->seed, 3);
     for (;;) {
         int tactic = (int)heavy_below(&attack.random, ATTACK_TACTICS);
         if (heavy_one_in(&attack.random, 4))
             tactic = ATTACK_ANYWHERE;
+        if (only != ATTACK_TACTICS)
+            tactic = (int)only;
         atomic_store(&field->control->tactic, tactic);
         uint64_t until = hqq_clock_ns() + heavy_below(&attack.random, 10 * HEAVY_MS);
         while (hqq_clock_ns() < until)
@@ -151,11 +154,11 @@ static _Noreturn void be_attacker(const struct field *field)
     }
 }
 
-static pid_t start_attacker(const struct field *field)
+static pid_t start_attacker(const struct field *field, enum attack_tactic only)
 {
     pid_t attacker = heavy_fork();
     if (attacker == 0)
-        be_attacker(field);
+        be_attacker(field, only);
     return attacker;
 }
 
@@ -167,42 +170,59 @@ static void stop_attacker(pid_t attacker)
         heavy_fail("the attacker ended with status %d", status);
 }
 
+struct caller {
+    struct victim victim;
+    uint64_t until_ns;
+    pthread_t thread;
+};
+
 static void *call_on(void *arg)
 {
-    struct victim *victim = arg;
-    uint64_t until = hqq_clock_ns() + ROUND_NS;
-    while (hqq_clock_ns() < until)
-        victim_call(victim);
+    struct caller *caller = arg;
+    while (hqq_clock_ns() < caller->until_ns)
+        victim_call(&caller->victim);
     return NULL;
 }
 
-static void run_calls(uint64_t seed, struct figures *figures)
+/* Threads make calls while one tactic, or each by turns, is used against them. */
+static void stand(uint64_t seed, struct figures *figures, enum attack_tactic tactic, bool is_slow, uint64_t time_ns)
 {
     struct field field = field_new(seed);
-    struct victim victims[THREADS];
-    pthread_t threads[THREADS];
+    struct caller callers[THREADS];
     heavy_on_failure(dump, &field);
     struct hqq_link *link = shown = open_fresh(&field);
-    pid_t attacker = start_attacker(&field);
-    if (seed % 3 == 0)
-        heavy_points_delay(seed, 2); /* so that the attacker is always faster */
+    pid_t attacker = start_attacker(&field, tactic);
+    if (is_slow)
+        heavy_points_delay(seed, 2);
     heavy_watch_begin(&heavy_steps, STALL_NS);
     for (unsigned i = 0; i < THREADS; i++) {
-        victims[i] = victim_of(&field, 20 + i);
-        victims[i].link = link;
-        if (pthread_create(&threads[i], NULL, call_on, &victims[i]) != 0)
+        callers[i] = (struct caller){.victim = victim_of(&field, 20 + i), .until_ns = hqq_clock_ns() + time_ns};
+        callers[i].victim.link = link;
+        if (pthread_create(&callers[i].thread, NULL, call_on, &callers[i]) != 0)
             heavy_fail("no thread");
     }
     for (unsigned i = 0; i < THREADS; i++)
-        pthread_join(threads[i], NULL);
+        pthread_join(callers[i].thread, NULL);
     shown = NULL;
-    victim_close(&victims[0]);
+    victim_close(&callers[0].victim);
     heavy_watch_end();
     heavy_points_clear();
     stop_attacker(attacker);
     for (unsigned i = 0; i < THREADS; i++)
-        add(figures, &victims[i]);
+        add(figures, &callers[i].victim);
     field_delete(&field);
+}
+
+static void run_calls(uint64_t seed, struct figures *figures)
+{
+    stand(seed, figures, ATTACK_TACTICS, seed % 3 == 0, ROUND_NS);
+}
+
+/* The victim is slow, so there always is something more to drop; for longer than any call may take. */
+static void run_flood(uint64_t seed, struct figures *figures)
+{
+    enum attack_tactic tactic = seed % 2 == 0 ? ATTACK_TOMBSTONES : ATTACK_INVALID;
+    stand(seed, figures, tactic, true, VICTIM_SLACK_NS + HEAVY_S / 2);
 }
 
 static void run_attach(uint64_t seed, struct figures *figures)
@@ -213,7 +233,7 @@ static void run_attach(uint64_t seed, struct figures *figures)
     hqq_link_close(open_fresh(&field));
     uint64_t region[16];
     memcpy(region, field.base, sizeof(region));
-    pid_t attacker = start_attacker(&field);
+    pid_t attacker = start_attacker(&field, ATTACK_TACTICS);
     heavy_watch_begin(&heavy_steps, STALL_NS);
     uint64_t until = hqq_clock_ns() + ROUND_NS;
     while (hqq_clock_ns() < until) {
@@ -246,6 +266,7 @@ static const struct {
 } modes[] = {
     {"still", run_still},
     {"calls", run_calls},
+    {"flood", run_flood},
     {"attach", run_attach},
 };
 

@@ -1,7 +1,8 @@
 /*
- * A hunt for wakeups that are lost because the thread that was woken goes away without a datagram: its time was up, or
- * what it took was no datagram. Patient readers wait without end for one datagram each; impatient ones come and go
- * beside them, with time-outs as short as the pauses.
+ * Hunts for wakeups that are lost because the thread that was woken goes away without what it came for: its time was
+ * up, or what it took was no datagram. Patient readers wait without end for one datagram each, or patient writers for
+ * one slot; impatient ones come and go beside them, with time-outs as short as the pauses, and a thief does not wait at
+ * all. Nobody comes twice in a turn, so whoever was woken must see to it that the next is.
  */
 #include "stress/wakeup.h"
 
