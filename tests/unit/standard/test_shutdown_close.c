@@ -107,6 +107,27 @@ static void every_call_at_an_end_that_was_shut_down_is_closed(void **state)
     assert_int_equal(hqq_link_read_from(link, buffer, SIZE, &length, NULL), HQQ_ERROR_CLOSED);
 }
 
+/* One takes the datagram, and with it the last reason to wait; nobody but that reader can tell the other. */
+static void the_last_datagram_of_a_shut_end_ends_the_waits_of_all_readers(void **state)
+{
+    (void)state;
+    struct caller reader[2];
+    struct hqq_slot slot;
+    sleepers_watch();
+    for (int i = 0; i < 2; i++) {
+        reader[i] = (struct caller){.call = caller_read, .link = pair.secondary};
+        caller_start(&reader[i]);
+    }
+    sleepers_await(2);
+    assert_int_equal(hqq_link_reserve(pair.primary, &slot), 0);
+    assert_int_equal(hqq_link_shutdown(pair.primary), 0);
+    sleepers_await(2); /* once more: what is reserved may still come */
+    assert_int_equal(hqq_link_commit(pair.primary, &slot, 8), 0);
+    int results = caller_join(&reader[0]) + caller_join(&reader[1]);
+    assert_int_equal(results, 0 + HQQ_ERROR_CLOSED);
+    sleepers_forget();
+}
+
 static void shutting_down_again_does_nothing(void **state)
 {
     (void)state;
@@ -251,6 +272,7 @@ int main(void)
         TEST(shutting_an_end_down_wakes_all_who_wait_at_it),
         TEST(shutting_an_end_down_wakes_all_who_wait_at_the_other),
         TEST(every_call_at_an_end_that_was_shut_down_is_closed),
+        TEST(the_last_datagram_of_a_shut_end_ends_the_waits_of_all_readers),
         TEST(shutting_down_again_does_nothing),
         TEST(slots_that_are_held_can_still_be_handed_over),
         TEST(the_peer_reads_what_was_written_before_and_is_then_told),
