@@ -19,7 +19,8 @@ int hqq_link_peek(struct hqq_link *link, size_t *ret_length)
     if (result != 0)
         return hqq_link_fail(link, result);
 
-    for (int attempt = 0; attempt < HQQ_RING_ATTEMPTS; attempt++) {
+    uint64_t dropped = 0;
+    for (int attempt = 0; attempt < HQQ_RING_ATTEMPTS && dropped < link->rx.count; attempt++) {
         uint64_t position, length = 0;
         int error = 0;
         result = hqq_link_writers_gone(link); /* before the look: what was published before they left is found by it */
@@ -35,6 +36,7 @@ int hqq_link_peek(struct hqq_link *link, size_t *ret_length)
             return 0;
         }
         drop_tombstone(link, position);
+        dropped++; /* a lap of nothing else is no datagram, however many a peer goes on writing */
     }
     return HQQ_ERROR_WOULD_BLOCK;
 }

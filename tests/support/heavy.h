@@ -15,14 +15,16 @@
 
 #include <hqq/link.h>
 
+#include "base/atomic.h" /* HQQ_UNDER_TSAN */
+
 #define HEAVY_MS UINT64_C(1000000)
 #define HEAVY_S UINT64_C(1000000000)
 
 /* How much slower than plain code this build may be. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(HQQ_UNDER_TSAN)
 #define HEAVY_SLOWNESS 5
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#if __has_feature(address_sanitizer)
 #define HEAVY_SLOWNESS 5
 #endif
 #endif
