@@ -4,6 +4,7 @@
 #ifndef HQQ_PLATFORM_CLOCK_H
 #define HQQ_PLATFORM_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define HQQ_NS_PER_US UINT64_C(1000)
@@ -11,6 +12,14 @@
 #define HQQ_NS_PER_S UINT64_C(1000000000)
 
 /* hqq_clock_ns() is public: hqq/link.h. */
+
+/* True if what was last done at last_ns, and is to be done every so often, is due. Signed: another thread may have
+ * stored a later time than this one has read. */
+static inline bool hqq_is_due(uint64_t now_ns, uint64_t last_ns, uint64_t every_ns)
+{
+    uint64_t since = now_ns - last_ns;
+    return (int64_t)since > 0 && since >= every_ns;
+}
 
 /* now + span, HQQ_FOREVER where that does not fit or span is HQQ_FOREVER. */
 uint64_t hqq_deadline_after(uint64_t now_ns, uint64_t span_ns);

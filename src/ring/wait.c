@@ -46,11 +46,9 @@ bool hqq_wait_is_late(const struct hqq_wait *wait)
     return hqq_clock_ns() >= deadline_of(wait);
 }
 
-/* Signed: another thread may have stored a later time than this one has read. */
 static bool is_check_due(const struct hqq_wait *wait, uint64_t now)
 {
-    uint64_t since = now - hqq_load_relaxed(wait->checked_ns);
-    return (int64_t)since > 0 && since >= wait->check_ns;
+    return hqq_is_due(now, hqq_load_relaxed(wait->checked_ns), wait->check_ns);
 }
 
 /* Lets the other side get ahead: returns when it has, or after the mitigation time. */

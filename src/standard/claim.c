@@ -47,9 +47,7 @@ static void check_peer_now_and_then(struct hqq_link *link)
 {
     uint64_t now = hqq_clock_ns();
     uint64_t checked = hqq_load_relaxed(&link->checked_ns);
-    uint64_t since = now - checked;
-    /* Signed: another thread may have stored a later time than this one has read. */
-    if ((int64_t)since > 0 && since >= link->peer_check_ns && hqq_cas_acq_rel(&link->checked_ns, &checked, now))
+    if (hqq_is_due(now, checked, link->peer_check_ns) && hqq_cas_acq_rel(&link->checked_ns, &checked, now))
         hqq_link_recover_peer(link);
 }
 
