@@ -29,6 +29,31 @@ typedef _Atomic uint32_t hqq_atomic_u32;
 
 _Static_assert(sizeof(hqq_atomic_u64) == 8 && sizeof(hqq_atomic_u32) == 4, "atomics must be bare words");
 
+/* A pointer; never in shared memory. */
+typedef _Atomic(void *) hqq_atomic_pointer;
+
+static inline void *hqq_load_pointer_acquire(hqq_atomic_pointer *pointer)
+{
+    return atomic_load_explicit(pointer, memory_order_acquire);
+}
+
+static inline void hqq_store_pointer_release(hqq_atomic_pointer *pointer, void *value)
+{
+    atomic_store_explicit(pointer, value, memory_order_release);
+}
+
+static inline void *hqq_swap_pointer_acq_rel(hqq_atomic_pointer *pointer, void *value)
+{
+    return atomic_exchange_explicit(pointer, value, memory_order_acq_rel);
+}
+
+/* True if it was as expected and is desired now. */
+static inline bool hqq_cas_pointer_release(hqq_atomic_pointer *pointer, void *expected, void *desired)
+{
+    return atomic_compare_exchange_strong_explicit(pointer, &expected, desired, memory_order_release,
+                                                   memory_order_relaxed);
+}
+
 /* A plain word of untrusted memory, read exactly once: the compiler may neither repeat nor invent a load. */
 static inline uint64_t hqq_load_relaxed(const hqq_atomic_u64 *word)
 {
@@ -102,6 +127,23 @@ static inline bool hqq_cas32_acquire(hqq_atomic_u32 *word, uint32_t expected, ui
 static inline uint32_t hqq_swap32_acq_rel(hqq_atomic_u32 *word, uint32_t value)
 {
     return atomic_exchange_explicit(word, value, memory_order_acq_rel);
+}
+
+/* True if the word was as expected and is desired now. */
+static inline bool hqq_cas32_relaxed(hqq_atomic_u32 *word, uint32_t expected, uint32_t desired)
+{
+    return atomic_compare_exchange_strong_explicit(word, &expected, desired, memory_order_relaxed,
+                                                   memory_order_relaxed);
+}
+
+static inline void hqq_store32_release(hqq_atomic_u32 *word, uint32_t value)
+{
+    atomic_store_explicit(word, value, memory_order_release);
+}
+
+static inline uint32_t hqq_or32_relaxed(hqq_atomic_u32 *word, uint32_t bits)
+{
+    return atomic_fetch_or_explicit(word, bits, memory_order_relaxed);
 }
 
 static inline uint32_t hqq_sub32_relaxed(hqq_atomic_u32 *word, uint32_t by)

@@ -7,12 +7,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <hqq/error.h>
 
+#include "base/atomic.h"
 #include "platform/sys.h"
 
 #ifndef MFD_NOEXEC_SEAL
@@ -77,7 +79,7 @@ static int open_memfd(void)
     return fd == -EINVAL ? hqq_sys.memfd_create("hqq", flags) : fd;
 }
 
-int hqq_shm_create_memfd(size_t length, int *ret_fd, struct hqq_mapping *ret_mapping)
+static int create_memfd(size_t length, bool is_sparse, int *ret_fd, struct hqq_mapping *ret_mapping)
 {
     struct hqq_mapping mapping = {0};
     int result = check_length(length);
@@ -87,7 +89,7 @@ int hqq_shm_create_memfd(size_t length, int *ret_fd, struct hqq_mapping *ret_map
     if (fd < 0)
         return fd;
 
-    result = allocate(fd, length);
+    result = is_sparse ? hqq_sys.ftruncate(fd, (off_t)length) : allocate(fd, length);
     if (result == 0)
         result = hqq_sys.add_seals(fd, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
     if (result == 0)
@@ -99,6 +101,35 @@ int hqq_shm_create_memfd(size_t length, int *ret_fd, struct hqq_mapping *ret_map
     *ret_fd = fd;
     *ret_mapping = mapping;
     return 0;
+}
+
+int hqq_shm_create_memfd(size_t length, int *ret_fd, struct hqq_mapping *ret_mapping)
+{
+    return create_memfd(length, false, ret_fd, ret_mapping);
+}
+
+/* 1: the kernel may refuse a page that is touched. Looked up once; what can't be read is taken for the usual. */
+static bool must_commit(void)
+{
+    static hqq_atomic_u32 known; /* 0: not yet, 1: no, 2: yes */
+    uint32_t answer = hqq_load32_relaxed(&known);
+    if (answer == 0) {
+        char text[4] = "";
+        int fd = hqq_sys.open("/proc/sys/vm/overcommit_memory", O_RDONLY | O_CLOEXEC, 0);
+        if (fd >= 0) {
+            if (hqq_sys.read(fd, text, sizeof(text) - 1) < 0)
+                text[0] = '\0';
+            hqq_sys.close(fd);
+        }
+        answer = text[0] == '2' ? 2 : 1;
+        hqq_store32_relaxed(&known, answer);
+    }
+    return answer == 2;
+}
+
+int hqq_shm_create_sparse_memfd(size_t length, int *ret_fd, struct hqq_mapping *ret_mapping)
+{
+    return create_memfd(length, !must_commit(), ret_fd, ret_mapping);
 }
 
 /*

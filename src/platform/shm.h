@@ -26,6 +26,11 @@ struct hqq_mapping {
  * mapped. The descriptor is the caller's to close, at any time; the mapping does not need it. */
 int hqq_shm_create_memfd(size_t length, int *ret_fd, struct hqq_mapping *ret_mapping);
 
+/* The same without its memory, which comes page by page as it is touched: for many regions that are mostly idle. Where
+ * the system commits no more memory than it has (vm.overcommit_memory 2) a page could be refused as it is touched, by
+ * SIGBUS, so there all of it is allocated. */
+int hqq_shm_create_sparse_memfd(size_t length, int *ret_fd, struct hqq_mapping *ret_mapping);
+
 /* Maps the whole of a memfd made by somebody else; fd stays the caller's. HQQ_ERROR_UNSEALED unless it is a tmpfs file
  * (fstatfs: TMPFS_MAGIC; not hugetlbfs) with F_SEAL_SHRINK. -EBADF and the like as the calls say.
  * HQQ_ERROR_MEMORY_SMALL if shorter than a page. Its length is the maker's choice, and its memory need not be there

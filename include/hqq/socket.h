@@ -1,0 +1,122 @@
+/*
+ * Sockets: the calls of <sys/socket.h>, <unistd.h>, <poll.h> and <sys/epoll.h> under names that begin with hqq_, for
+ * datagram sockets of AF_UNIX whose traffic is to go through shared memory where both ends can.
+ *
+ * A descriptor made here is a real one: the kernel's own socket, bound and connected in the kernel. Names, permissions,
+ * errors, readiness and lifetime are the kernel's. Only datagrams take another way, once the process at the other end
+ * turns out to speak HQQ too; whatever is unusual goes through the kernel as before. Code is ported by renaming calls,
+ * by hand or by including <hqq/rename.h>.
+ *
+ * Each function takes what its namesake takes, returns what it returns (-1 and errno on failure) and fails as
+ * it does; unix(7) and the namesake's page are its documentation. Where a descriptor is none of ours, the call is
+ * passed on. What is said below is what differs:
+ *  - Waiting. A socket whose datagrams were waited for by hqq_poll(), hqq_epoll_wait() and so on, or by an hqq_recv()
+ *    that blocked, is from then on to be waited for by functions of this header only: its next datagram may arrive
+ *    without the kernel's knowledge. A socket that only ever was read after some other wait (poll() of libc, say, in
+ *    an event loop) stays readable for the kernel whenever there is something to read.
+ *  - Closing. Close by hqq_close(); after a fork each process for itself.
+ *
+ * Functions may be called from any thread. Those that send and receive are async-signal-safe, as POSIX wants of send()
+ * and recv(), and take neither locks of libc nor memory from the heap once a link is open. A blocked call is a
+ * cancellation point.
+ */
+#ifndef HQQ_SOCKET_H
+#define HQQ_SOCKET_H
+
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include <hqq/export.h>
+
+HQQ_BEGIN_DECLS
+
+/* ---- As their namesakes ---------------------------------------------------------------------------------------- */
+
+HQQ_EXPORT int hqq_socket(int domain, int type, int protocol);
+HQQ_EXPORT int hqq_socketpair(int domain, int type, int protocol, int fds[2]);
+HQQ_EXPORT int hqq_bind(int fd, const struct sockaddr *address, socklen_t length);
+HQQ_EXPORT int hqq_connect(int fd, const struct sockaddr *address, socklen_t length);
+HQQ_EXPORT int hqq_shutdown(int fd, int how);
+HQQ_EXPORT int hqq_getsockname(int fd, struct sockaddr *address, socklen_t *length);
+HQQ_EXPORT int hqq_getpeername(int fd, struct sockaddr *address, socklen_t *length);
+HQQ_EXPORT int hqq_getsockopt(int fd, int level, int option, void *value, socklen_t *length);
+HQQ_EXPORT int hqq_setsockopt(int fd, int level, int option, const void *value, socklen_t length);
+
+HQQ_EXPORT ssize_t hqq_send(int fd, const void *data, size_t length, int flags);
+HQQ_EXPORT ssize_t hqq_sendto(int fd, const void *data, size_t length, int flags, const struct sockaddr *address,
+                              socklen_t address_length);
+HQQ_EXPORT ssize_t hqq_sendmsg(int fd, const struct msghdr *message, int flags);
+HQQ_EXPORT int hqq_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
+HQQ_EXPORT ssize_t hqq_write(int fd, const void *data, size_t length);
+HQQ_EXPORT ssize_t hqq_writev(int fd, const struct iovec *parts, int count);
+HQQ_EXPORT ssize_t hqq_pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags);
+
+HQQ_EXPORT ssize_t hqq_recv(int fd, void *data, size_t capacity, int flags);
+HQQ_EXPORT ssize_t hqq_recvfrom(int fd, void *data, size_t capacity, int flags, struct sockaddr *address,
+                                socklen_t *address_length);
+HQQ_EXPORT ssize_t hqq_recvmsg(int fd, struct msghdr *message, int flags);
+HQQ_EXPORT int hqq_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout);
+HQQ_EXPORT ssize_t hqq_read(int fd, void *data, size_t capacity);
+HQQ_EXPORT ssize_t hqq_readv(int fd, const struct iovec *parts, int count);
+HQQ_EXPORT ssize_t hqq_preadv2(int fd, const struct iovec *parts, int count, off_t offset, int flags);
+
+HQQ_EXPORT int hqq_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+HQQ_EXPORT int hqq_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask);
+HQQ_EXPORT int hqq_select(int count, fd_set *reading, fd_set *writing, fd_set *special, struct timeval *timeout);
+HQQ_EXPORT int hqq_pselect(int count, fd_set *reading, fd_set *writing, fd_set *special,
+                           const struct timespec *timeout, const sigset_t *mask);
+HQQ_EXPORT int hqq_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
+HQQ_EXPORT int hqq_epoll_wait(int epoll, struct epoll_event *events, int count, int timeout_ms);
+HQQ_EXPORT int hqq_epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout_ms, const sigset_t *mask);
+HQQ_EXPORT int hqq_epoll_pwait2(int epoll, struct epoll_event *events, int count, const struct timespec *timeout,
+                                const sigset_t *mask);
+
+HQQ_EXPORT int hqq_close(int fd);
+HQQ_EXPORT int hqq_close_range(unsigned first, unsigned last, int flags);
+HQQ_EXPORT void hqq_closefrom(int first);
+HQQ_EXPORT int hqq_dup(int fd);
+HQQ_EXPORT int hqq_dup2(int fd, int wanted);
+HQQ_EXPORT int hqq_dup3(int fd, int wanted, int flags);
+HQQ_EXPORT int hqq_fcntl(int fd, int command, ...);
+HQQ_EXPORT int hqq_ioctl(int fd, unsigned long request, ...);
+
+/* ---- What sockets lack ----------------------------------------------------------------------------------------- */
+
+/* Why a socket's datagrams go through the kernel. */
+enum hqq_socket_reason {
+    HQQ_SOCKET_ACCELERATED = 0,   /* they do not: at least one link is open */
+    HQQ_SOCKET_NOT_OURS = 1,      /* no AF_UNIX datagram socket, or not made, bound or connected through HQQ */
+    HQQ_SOCKET_NOT_CONFIGURED = 2, /* its path is not among the configured ones */
+    HQQ_SOCKET_NO_TRAFFIC = 3,    /* too few datagrams yet */
+    HQQ_SOCKET_PEER_PLAIN = 4,    /* nobody at the other end speaks HQQ */
+    HQQ_SOCKET_PEER_FOREIGN = 5,  /* who answers there is another user, who may not */
+    HQQ_SOCKET_WAITING = 6,       /* a link was offered; the peer has not received on its socket since */
+    HQQ_SOCKET_OPTION = 7,        /* an option or a use that only the kernel can serve: credentials, SO_PEEK_OFF, ... */
+    HQQ_SOCKET_SHARED = 8,        /* several processes receive on it */
+    HQQ_SOCKET_RESOURCES = 9,     /* out of memory, descriptors or links */
+    HQQ_SOCKET_PEER_LEFT = 10,    /* the last link ended with its peer */
+};
+
+struct hqq_socket_status {
+    enum hqq_socket_reason reason; /* ACCELERATED if any link is open */
+    uint32_t links;                /* open links */
+    uint64_t sent_ring, sent_kernel, received_ring, received_kernel; /* datagrams of this process on this socket */
+};
+
+/* How it is with a socket. 0, or -1: EBADF. */
+HQQ_EXPORT int hqq_socket_status(int fd, struct hqq_socket_status *ret_status);
+
+/* One line that explains a reason. A static string, never NULL. */
+HQQ_EXPORT const char *hqq_socket_reason_text(enum hqq_socket_reason reason);
+
+HQQ_END_DECLS
+
+#endif

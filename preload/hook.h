@@ -1,0 +1,31 @@
+/*
+ * What every file of hooks includes. A hook is a shell: the function of the socket layer once our constructor ran, the
+ * real one before. It decides nothing else, holds no lock, and leaves errno and cancellation to what it calls.
+ */
+#ifndef HQQ_PRELOAD_HOOK_H
+#define HQQ_PRELOAD_HOOK_H
+
+#include <hqq/socket.h>
+
+#include "preload/real.h"
+#include "socket/init.h"
+
+/* The result of a call that made a descriptor: of an earlier one with that number nothing may be remembered. */
+static inline int hqq_hook_created(int fd)
+{
+    if (fd >= 0 && hqq_preload_is_ready())
+        hqq_socket_created(fd);
+    return fd;
+}
+
+/* Before a call that reads past the socket layer. */
+static inline void hqq_hook_demote(int fd)
+{
+    if (hqq_preload_is_ready())
+        hqq_socket_demote(fd);
+}
+
+/* glibc declares addresses as a transparent union. A plain pointer is the same to the compiler, but not in ISO C. */
+#pragma GCC diagnostic ignored "-Wpedantic"
+
+#endif

@@ -1,0 +1,181 @@
+#include "socket/adopt.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "platform/trace.h"
+#include "socket/doorbell.h"
+#include "socket/fork.h"
+#include "socket/libc.h"
+#include "socket/receive.h"
+#include "socket/route.h"
+#include "socket/start.h"
+
+static bool is_unix_datagram(int fd)
+{
+    int domain = 0, type = 0;
+    socklen_t length = sizeof(int);
+    return hqq_libc.getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX &&
+           hqq_libc.getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_DGRAM;
+}
+
+/* A name as configuration and routes want it. False: it has none. */
+static bool get_name(int fd, bool of_peer, struct sockaddr_un *name, socklen_t *length)
+{
+    *length = sizeof(*name);
+    memset(name, 0, sizeof(*name));
+    struct sockaddr *address = (struct sockaddr *)(void *)name;
+    int result = of_peer ? hqq_libc.getpeername(fd, address, length) : hqq_libc.getsockname(fd, address, length);
+    return result == 0 && *length > offsetof(struct sockaddr_un, sun_path) && *length <= sizeof(*name);
+}
+
+static void note_name(char to[HQQ_COUNTERS_NAME], hqq_atomic_u32 *to_length, const struct sockaddr_un *name,
+                      socklen_t length)
+{
+    size_t bytes = length - offsetof(struct sockaddr_un, sun_path);
+    if (name->sun_path[0] != '\0')
+        bytes = strnlen(name->sun_path, bytes);
+    if (bytes > HQQ_COUNTERS_NAME)
+        bytes = HQQ_COUNTERS_NAME;
+    memcpy(to, name->sun_path, bytes);
+    hqq_store32_relaxed(to_length, (uint32_t)bytes);
+}
+
+/* ---- Names that it got ----------------------------------------------------------------------------------------- */
+
+void hqq_adopt_bound(int fd)
+{
+    struct sockaddr_un name;
+    socklen_t length;
+    int saved = errno;
+    if (!hqq_config_is_enabled() || hqq_fork_is_borrowed() || !is_unix_datagram(fd) ||
+        !get_name(fd, false, &name, &length)) {
+        errno = saved;
+        return;
+    }
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    const struct hqq_rule *rule = hqq_config_match((const struct sockaddr *)(const void *)&name, length);
+    if (!endpoint && rule)
+        endpoint = hqq_endpoint_make(fd, rule);
+    if (endpoint && hqq_lock_take(&endpoint->receive_lock)) {
+        if (endpoint->name_length == 0) {
+            /* Its peers know it as unnamed: their links end. */
+            if (hqq_lock_take(&endpoint->send_lock)) {
+                hqq_route_forget_all(endpoint);
+                hqq_lock_give(&endpoint->send_lock);
+            }
+            hqq_doorbell_close(endpoint, NULL);
+            endpoint->name = name;
+            endpoint->name_length = length;
+            note_name(endpoint->counters->bound, &endpoint->counters->bound_length, &name, length);
+            if (rule) {
+                endpoint->rule = rule;
+                hqq_receive_listen(endpoint);
+            }
+        }
+        hqq_lock_give(&endpoint->receive_lock);
+    }
+    errno = saved;
+}
+
+void hqq_adopt_connected(int fd, const struct sockaddr *address, socklen_t length)
+{
+    int saved = errno;
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    bool dissolves = address->sa_family == AF_UNSPEC;
+    const struct hqq_rule *rule = dissolves ? NULL : hqq_config_match(address, length);
+    if (!endpoint && (!rule || hqq_fork_is_borrowed() || !is_unix_datagram(fd))) {
+        errno = saved;
+        return;
+    }
+    if (!endpoint)
+        endpoint = hqq_endpoint_make(fd, rule);
+    if (endpoint && hqq_lock_take(&endpoint->receive_lock)) {
+        if (hqq_lock_take(&endpoint->send_lock)) {
+            bool was_connected = endpoint->is_connected;
+            hqq_route_disconnect(endpoint);
+            endpoint->is_connected = !dissolves;
+            if (!dissolves)
+                endpoint->peer = hqq_route_connect(endpoint, address, length);
+            if (endpoint->peer)
+                note_name(endpoint->counters->peer, &endpoint->counters->peer_length, &endpoint->peer->name,
+                          endpoint->peer->name_length);
+            hqq_lock_give(&endpoint->send_lock);
+            /* The kernel delivers from the new peer alone now, and has thrown away what the old one sent. */
+            if (was_connected)
+                hqq_receive_end_all(endpoint, NULL, true);
+            else
+                hqq_doorbell_close(endpoint, NULL);
+        }
+        hqq_receive_look_anew(endpoint);
+        hqq_lock_give(&endpoint->receive_lock);
+    }
+    errno = saved;
+}
+
+/* ---- Descriptors from elsewhere -------------------------------------------------------------------------------- */
+
+struct hqq_endpoint *hqq_adopt_unknown(int fd)
+{
+    struct sockaddr_un name;
+    socklen_t length;
+    if (!hqq_start() || !hqq_config_is_enabled() || (unsigned)fd >= HQQ_TABLE_SIZE || hqq_fork_is_borrowed())
+        return NULL;
+    int saved = errno;
+    struct hqq_endpoint *endpoint = NULL;
+    int type;
+    socklen_t type_length = sizeof(type);
+    int result = hqq_libc.getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_length);
+    if (result != 0 && errno == EBADF) {
+        errno = saved;
+        return NULL;
+    }
+    bool is_candidate = is_unix_datagram(fd);
+    if (is_candidate && get_name(fd, false, &name, &length) &&
+        hqq_config_match((const struct sockaddr *)(const void *)&name, length))
+        hqq_adopt_bound(fd);
+    endpoint = hqq_endpoint_find(fd);
+    if (endpoint) {
+        /* Others may hold it too, and an earlier program of this process may have had links. */
+        endpoint->may_meet_tokens = true;
+        hqq_log(HQQ_LOG_INFO, "descriptor %d, which came from elsewhere, is adopted", fd);
+    }
+    if (is_candidate && get_name(fd, true, &name, &length)) {
+        hqq_adopt_connected(fd, (const struct sockaddr *)(const void *)&name, length);
+        endpoint = hqq_endpoint_find(fd);
+    }
+    if (!endpoint)
+        hqq_table_set(fd, HQQ_TABLE_PLAIN);
+    errno = saved;
+    return endpoint;
+}
+
+struct hqq_endpoint *hqq_adopt_for_address(int fd, const struct sockaddr *address, socklen_t length)
+{
+    if (!hqq_start() || !hqq_config_is_enabled() || (unsigned)fd >= HQQ_TABLE_SIZE)
+        return NULL;
+    if (!address)
+        return hqq_table_get(fd) == NULL ? hqq_adopt_unknown(fd) : NULL;
+    if ((uintptr_t)address < 4096 || length <= offsetof(struct sockaddr_un, sun_path) ||
+        length > sizeof(struct sockaddr_un) || address->sa_family != AF_UNIX)
+        return NULL;
+    const struct hqq_rule *rule = hqq_config_match(address, length);
+    if (!rule || hqq_fork_is_borrowed())
+        return NULL;
+    int saved = errno;
+    struct hqq_endpoint *endpoint = is_unix_datagram(fd) ? hqq_endpoint_make(fd, rule) : NULL;
+    struct sockaddr_un name;
+    socklen_t name_length;
+    if (endpoint && get_name(fd, false, &name, &name_length) && hqq_lock_take(&endpoint->receive_lock)) {
+        endpoint->name = name;
+        endpoint->name_length = name_length;
+        note_name(endpoint->counters->bound, &endpoint->counters->bound_length, &name, name_length);
+        hqq_lock_give(&endpoint->receive_lock);
+    }
+    if (endpoint && endpoint->counters->peer_length == 0)
+        note_name(endpoint->counters->peer, &endpoint->counters->peer_length,
+                  (const struct sockaddr_un *)(const void *)address, length);
+    errno = saved;
+    return endpoint;
+}

@@ -1,0 +1,48 @@
+/*
+ * What is configured: which sockets HQQ is to move, and how. Read once, in the preload's constructor or at the first
+ * hqq_ call; constant from then on, so that every thread may look. Never fails the program: a bad setting is one line
+ * on stderr, and what it would have set stays as it was.
+ */
+#ifndef HQQ_SOCKET_CONFIG_H
+#define HQQ_SOCKET_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+enum hqq_rendezvous {
+    HQQ_RENDEZVOUS_ABSTRACT, /* a name of the kernel's abstract namespace */
+    HQQ_RENDEZVOUS_FILE,     /* a socket file beside the path: where network namespaces differ */
+};
+
+/* Who may be at the other end, beside root and the owner of the path. */
+enum hqq_peers {
+    HQQ_PEERS_SAME_USER, /* this process's effective user */
+    HQQ_PEERS_ANY,
+};
+
+struct hqq_rule {
+    uint32_t slots;      /* a power of two, 2 to 65536; default 256 */
+    uint32_t slot_size;  /* bytes, a multiple of 8, 64 to 65536; default 2048 */
+    uint64_t spin_ns;    /* longest spin before a sleep; default 50 us; 0: never spin */
+    uint32_t link_after; /* datagrams through the kernel before a link is offered; default 4 */
+    enum hqq_peers peers;
+    enum hqq_rendezvous rendezvous;
+};
+
+/* Reads environment and file. is_preload: HQQ_PATHS unset means nothing is moved; else it means every path, with
+ * link_after 0. Called once, before there are threads or under a lock of the caller's. */
+void hqq_config_load(bool is_preload);
+
+/* True unless HQQ_DISABLE is set, or nothing can match. */
+bool hqq_config_is_enabled(void);
+
+/* The first rule for an address, or NULL: not one of AF_UNIX, or not configured. An unnamed address matches only where
+ * all do (hqq_config_load(false)). A relative path is judged as it stands and, as long as that fits, made absolute by
+ * the working directory. Async-signal-safe. */
+const struct hqq_rule *hqq_config_match(const struct sockaddr *address, socklen_t length);
+
+/* HQQ_REPORT: the folder where the counters of each process are to lie in a file named by its pid; NULL if unset. */
+const char *hqq_config_report_folder(void);
+
+#endif

@@ -1,0 +1,195 @@
+/*
+ * The life of a descriptor: made, named, connected, shut down, closed. The kernel does each of these; what this process
+ * knows of the socket follows.
+ */
+#include "socket/descriptor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <stddef.h>
+#include <sys/resource.h>
+
+#include <hqq/socket.h>
+
+#include "socket/adopt.h"
+#include "socket/doorbell.h"
+#include "socket/endpoint.h"
+#include "socket/epoll.h"
+#include "socket/fork.h"
+#include "socket/init.h"
+#include "socket/libc.h"
+#include "socket/receive.h"
+#include "socket/rendezvous.h"
+#include "socket/route.h"
+#include "socket/start.h"
+
+/* ---- Making, naming -------------------------------------------------------------------------------------------- */
+
+int hqq_socket(int domain, int type, int protocol)
+{
+    hqq_start();
+    int fd = hqq_libc.socket(domain, type, protocol);
+    if (fd >= 0)
+        hqq_socket_created(fd);
+    return fd;
+}
+
+int hqq_socketpair(int domain, int type, int protocol, int fds[2])
+{
+    int result = hqq_libc.socketpair(domain, type, protocol, fds);
+    if (result == 0 && hqq_start()) {
+        for (int i = 0; i < 2; i++)
+            hqq_socket_created(fds[i]);
+    }
+    return result;
+}
+
+int hqq_bind(int fd, const struct sockaddr *address, socklen_t length)
+{
+    int result = hqq_libc.bind(fd, address, length);
+    if (result == 0 && hqq_start())
+        hqq_adopt_bound(fd);
+    return result;
+}
+
+int hqq_connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    int result = hqq_libc.connect(fd, address, length);
+    if (result == 0 && hqq_start() && length >= sizeof(sa_family_t) && length <= sizeof(struct sockaddr_un) &&
+        hqq_config_is_enabled())
+        hqq_adopt_connected(fd, address, length);
+    return result;
+}
+
+int hqq_getsockname(int fd, struct sockaddr *address, socklen_t *length)
+{
+    return hqq_libc.getsockname(fd, address, length);
+}
+
+int hqq_getpeername(int fd, struct sockaddr *address, socklen_t *length)
+{
+    return hqq_libc.getpeername(fd, address, length);
+}
+
+int hqq_shutdown(int fd, int how)
+{
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    int result = hqq_libc.shutdown(fd, how);
+    if (result != 0 || !endpoint || hqq_fork_is_borrowed())
+        return result;
+    if (hqq_lock_take(&endpoint->receive_lock)) {
+        if (how != SHUT_RD && hqq_lock_take(&endpoint->send_lock)) {
+            endpoint->is_send_plain = true;
+            hqq_route_forget_all(endpoint);
+            hqq_lock_give(&endpoint->send_lock);
+        }
+        if (how != SHUT_WR)
+            hqq_doorbell_close(endpoint, NULL);
+        hqq_lock_give(&endpoint->receive_lock);
+    }
+    return result;
+}
+
+/* ---- Closing --------------------------------------------------------------------------------------------------- */
+
+/* Apps that close what they do not know find our own descriptors free. */
+int hqq_close(int fd)
+{
+    if (__builtin_expect(hqq_is_hidden_descriptor(fd), 0) && !hqq_fork_is_borrowed()) {
+        errno = EBADF;
+        return -1;
+    }
+    if (__builtin_expect(hqq_table_get(fd) != NULL, 0) && (unsigned)fd < HQQ_TABLE_SIZE && !hqq_fork_is_borrowed())
+        hqq_endpoint_leave(fd);
+    hqq_epoll_forget(fd);
+    return hqq_libc.close(fd);
+}
+
+/* Closes [first, last] but for ours, run by run. */
+static int close_around(unsigned first, unsigned last, int flags)
+{
+    unsigned at = first;
+    for (unsigned fd = first; fd <= last && fd < HQQ_HIDDEN_MAX; fd++) {
+        if (!hqq_is_hidden_descriptor((int)fd))
+            continue;
+        if (fd > at && hqq_libc.close_range(at, fd - 1, flags) != 0)
+            return -1;
+        at = fd + 1;
+    }
+    return at <= last ? hqq_libc.close_range(at, last, flags) : 0;
+}
+
+int hqq_close_range(unsigned first, unsigned last, int flags)
+{
+    if (first > last || ((unsigned)flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)) != 0 || hqq_fork_is_borrowed())
+        return hqq_libc.close_range(first, last, flags);
+    if (!((unsigned)flags & CLOSE_RANGE_CLOEXEC)) {
+        for (unsigned fd = first; fd <= last && fd < HQQ_TABLE_SIZE; fd++) {
+            if (hqq_table_get((int)fd) != NULL)
+                hqq_endpoint_leave((int)fd);
+            hqq_epoll_forget((int)fd);
+        }
+    }
+    return close_around(first, last, flags);
+}
+
+void hqq_closefrom(int first)
+{
+    if (hqq_close_range(first < 0 ? 0 : (unsigned)first, UINT_MAX, 0) != 0)
+        hqq_libc.closefrom(first);
+}
+
+void hqq_descriptor_make_way(int wanted)
+{
+    if (__builtin_expect(!hqq_is_hidden_descriptor(wanted), 1) || hqq_fork_is_borrowed())
+        return;
+    int moved = hqq_hide_descriptor(hqq_libc.fcntl(wanted, F_DUPFD_CLOEXEC, 0));
+    for (struct hqq_endpoint *endpoint = hqq_endpoint_first(); endpoint; endpoint = endpoint->next) {
+        if (hqq_lock_take(&endpoint->receive_lock)) {
+            if (endpoint->listener == wanted)
+                endpoint->listener = moved;
+            if (hqq_lock_take(&endpoint->send_lock)) {
+                hqq_route_move_descriptor(endpoint, wanted, moved);
+                hqq_lock_give(&endpoint->send_lock);
+            }
+            hqq_lock_give(&endpoint->receive_lock);
+        }
+    }
+    hqq_unhide_descriptor(wanted);
+}
+
+/* A dup2() that will fail must not forget what it would have replaced. */
+void hqq_endpoint_leave_if_valid(int fd, int wanted)
+{
+    if ((unsigned)wanted >= HQQ_TABLE_SIZE || (hqq_table_get(wanted) == NULL && !hqq_epoll_knows(wanted)))
+        return;
+    int saved = errno;
+    if (hqq_libc.fcntl(fd, F_GETFD) >= 0) {
+        hqq_endpoint_leave(wanted);
+        hqq_epoll_forget(wanted);
+    }
+    errno = saved;
+}
+
+/* ---- Asking ---------------------------------------------------------------------------------------------------- */
+
+int hqq_socket_status(int fd, struct hqq_socket_status *ret_status)
+{
+    struct hqq_socket_status status = {.reason = HQQ_SOCKET_NOT_OURS};
+    if (hqq_libc.fcntl(fd, F_GETFD) < 0)
+        return -1;
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    if (endpoint) {
+        const struct hqq_counters *counters = endpoint->counters;
+        status.reason = (enum hqq_socket_reason)hqq_load32_relaxed(&counters->reason);
+        status.links = endpoint->pair_count;
+        status.sent_ring = hqq_load_relaxed(&counters->sent_ring);
+        status.sent_kernel = hqq_load_relaxed(&counters->sent_kernel);
+        status.received_ring = hqq_load_relaxed(&counters->received_ring);
+        status.received_kernel = hqq_load_relaxed(&counters->received_kernel);
+    }
+    *ret_status = status;
+    return 0;
+}

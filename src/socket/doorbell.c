@@ -1,0 +1,205 @@
+#include "socket/doorbell.h"
+
+#include "base/point.h"
+#include "platform/barrier.h"
+#include "platform/trace.h"
+
+#define CALM 64
+
+static void set_door(struct hqq_pair *pair, uint32_t door)
+{
+    if (!pair->is_closing)
+        hqq_store32_release(&pair->own->door, door);
+}
+
+static void close_door(struct hqq_pair *pair)
+{
+    set_door(pair, HQQ_DOOR_CLOSED);
+    pair->is_closing = true;
+}
+
+/* ---- Which pairs are looked at --------------------------------------------------------------------------------- */
+
+void hqq_doorbell_activate(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
+{
+    if (pair->is_active)
+        return;
+    pair->is_active = true;
+    pair->active_next = endpoint->active;
+    pair->limit = endpoint->head_is_data ? hqq_load_relaxed(hqq_ring_r(&pair->rx)) : 0;
+    endpoint->active = pair;
+}
+
+static void deactivate(struct hqq_endpoint *endpoint, struct hqq_pair **place)
+{
+    struct hqq_pair *pair = *place;
+    *place = pair->active_next;
+    pair->active_next = NULL;
+    pair->is_active = false;
+    if (endpoint->current == pair)
+        endpoint->current = NULL;
+}
+
+void hqq_doorbell_add(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
+{
+    endpoint->may_meet_tokens = true;
+    pair->next = endpoint->pairs;
+    endpoint->pairs = pair;
+    endpoint->pair_count++;
+    set_door(pair, endpoint->is_parked ? HQQ_DOOR_PARKED : HQQ_DOOR_AWAKE);
+    hqq_doorbell_activate(endpoint, pair);
+}
+
+static void remove_pair(struct hqq_endpoint *endpoint, struct hqq_pair **place)
+{
+    struct hqq_pair *pair = *place;
+    for (struct hqq_pair **at = &endpoint->active; *at; at = &(*at)->active_next) {
+        if (*at == pair) {
+            deactivate(endpoint, at);
+            break;
+        }
+    }
+    *place = pair->next;
+    endpoint->pair_count--;
+    close_door(pair);
+    hqq_pair_drop(pair);
+}
+
+void hqq_doorbell_break(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
+{
+    for (struct hqq_pair **at = &endpoint->pairs; *at; at = &(*at)->next) {
+        if (*at == pair) {
+            remove_pair(endpoint, at);
+            return;
+        }
+    }
+}
+
+void hqq_doorbell_close(struct hqq_endpoint *endpoint, const struct hqq_pair *keep)
+{
+    for (struct hqq_pair *pair = endpoint->pairs; pair; pair = pair->next) {
+        if (pair == keep)
+            continue;
+        close_door(pair);
+        hqq_doorbell_activate(endpoint, pair);
+    }
+    hqq_doorbell_arm(endpoint); /* the fence */
+    hqq_doorbell_sweep(endpoint);
+}
+
+static bool is_over(const struct hqq_pair *pair)
+{
+    bool is_closed = pair->is_closing || hqq_door_kind(hqq_load32_acquire(&pair->peer->door)) == HQQ_DOOR_CLOSED ||
+                     hqq_load32_acquire(&pair->given_up) != 0 || hqq_pair_peer_is_dead(pair);
+    return is_closed && !hqq_ring_is_readable(&pair->rx);
+}
+
+void hqq_doorbell_sweep(struct hqq_endpoint *endpoint)
+{
+    struct hqq_pair **at = &endpoint->pairs;
+    while (*at) {
+        if (is_over(*at))
+            remove_pair(endpoint, at);
+        else
+            at = &(*at)->next;
+    }
+}
+
+/* ---- Arming ---------------------------------------------------------------------------------------------------- */
+
+/*
+ * Stores the doors, then makes sure that every publish either comes before the look that the caller does next or finds
+ * the door armed: by our fence and the publisher's, or for those that publish without one by a barrier that membarrier
+ * makes them pass (edges D1, D2).
+ */
+static void fence(bool has_light)
+{
+    hqq_fence_full();
+    if (has_light)
+        hqq_barrier_everywhere();
+}
+
+void hqq_doorbell_arm(struct hqq_endpoint *endpoint)
+{
+    bool has_light = false;
+    if (!endpoint->active)
+        return;
+    if (!endpoint->is_parked) {
+        for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next) {
+            pair->epoch = (pair->epoch + 1) & (UINT32_MAX >> HQQ_DOOR_BITS);
+            set_door(pair, pair->epoch << HQQ_DOOR_BITS | HQQ_DOOR_ARMED);
+        }
+    }
+    for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next)
+        has_light |= hqq_load32_acquire(&pair->peer->is_light) != 0;
+    HQQ_POINT("socket.armed");
+    fence(has_light);
+}
+
+bool hqq_doorbell_is_news(const struct hqq_endpoint *endpoint, const struct hqq_token *token)
+{
+    if (token->kind != HQQ_TOKEN_BELL)
+        return false;
+    for (const struct hqq_pair *pair = endpoint->pairs; pair; pair = pair->next) {
+        if (hqq_pair_id_equal(&pair->id, &token->id))
+            return token->value == pair->epoch;
+    }
+    return false;
+}
+
+/* ---- Parking --------------------------------------------------------------------------------------------------- */
+
+void hqq_doorbell_park(struct hqq_endpoint *endpoint)
+{
+    endpoint->calm = 0;
+    if (endpoint->is_parked || !endpoint->pairs)
+        return;
+    endpoint->is_parked = true;
+    hqq_count_own(&endpoint->counters->parked, 1);
+    for (struct hqq_pair *pair = endpoint->pairs; pair; pair = pair->next) {
+        set_door(pair, HQQ_DOOR_PARKED);
+        hqq_doorbell_activate(endpoint, pair);
+    }
+    hqq_doorbell_arm(endpoint); /* the fence */
+}
+
+static void unpark(struct hqq_endpoint *endpoint)
+{
+    endpoint->is_parked = false;
+    for (struct hqq_pair *pair = endpoint->pairs; pair; pair = pair->next) {
+        set_door(pair, HQQ_DOOR_AWAKE);
+        hqq_doorbell_activate(endpoint, pair);
+    }
+}
+
+void hqq_doorbell_enter(struct hqq_endpoint *endpoint)
+{
+    if (__builtin_expect(hqq_load32_relaxed(&endpoint->sleepers) != 0, 0)) {
+        hqq_doorbell_park(endpoint);
+    } else if (__builtin_expect(endpoint->is_parked, 0) && hqq_load32_relaxed(&endpoint->park) == 0 &&
+               ++endpoint->calm >= CALM) {
+        unpark(endpoint);
+    }
+}
+
+/* ---- Sleeping -------------------------------------------------------------------------------------------------- */
+
+void hqq_doorbell_enter_sleep(struct hqq_endpoint *endpoint)
+{
+    while (endpoint->active) /* all of them were armed, or parked, and seen empty */
+        deactivate(endpoint, &endpoint->active);
+    hqq_add32_relaxed(&endpoint->sleepers, 1);
+    hqq_count_own(&endpoint->counters->sleeps, 1);
+}
+
+void hqq_doorbell_leave_sleep(void *endpoint)
+{
+    struct hqq_endpoint *slept_for = endpoint;
+    hqq_sub32_relaxed(&slept_for->sleepers, 1);
+}
+
+void hqq_doorbell_woke(struct hqq_endpoint *endpoint)
+{
+    if (hqq_load32_relaxed(&endpoint->sleepers) != 0)
+        hqq_doorbell_park(endpoint);
+}

@@ -1,0 +1,221 @@
+#include "socket/endpoint.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include <talloc.h>
+
+#include <hqq/link.h>
+
+#include "platform/sys.h"
+#include "socket/doorbell.h"
+#include "socket/fork.h"
+#include "socket/libc.h"
+#include "socket/receive.h"
+#include "socket/rendezvous.h"
+#include "socket/route.h"
+
+hqq_atomic_pointer hqq_table[HQQ_TABLE_SIZE];
+
+/* Guards the list of free endpoints, and which descriptors lead to which. */
+static struct hqq_lock registry;
+static struct hqq_endpoint *free_endpoints;
+static struct hqq_endpoint *all_endpoints;
+
+void hqq_table_set(int fd, struct hqq_endpoint *endpoint)
+{
+    if ((unsigned)fd < HQQ_TABLE_SIZE)
+        hqq_store_pointer_release(&hqq_table[fd], endpoint);
+}
+
+bool hqq_endpoint_waits_are_ours;
+
+/* ---- Making ---------------------------------------------------------------------------------------------------- */
+
+/* talloc aligns less than an endpoint wants; it is never freed. */
+static struct hqq_endpoint *allocate(void)
+{
+    struct hqq_endpoint *endpoint = free_endpoints;
+    if (endpoint) {
+        free_endpoints = endpoint->next_free;
+        return endpoint;
+    }
+    size_t alignment = alignof(struct hqq_endpoint);
+    unsigned char *memory = talloc_size(NULL, sizeof(*endpoint) + alignment);
+    if (!memory)
+        return NULL;
+    talloc_set_name_const(memory, "struct hqq_endpoint");
+    endpoint = (void *)(memory + (alignment - (uintptr_t)memory % alignment) % alignment);
+    memset(endpoint, 0, sizeof(*endpoint));
+    endpoint->next = all_endpoints;
+    all_endpoints = endpoint;
+    return endpoint;
+}
+
+/* A time-out of the socket's, in ns. */
+static uint64_t timeout_of(int fd, int option)
+{
+    struct timeval value = {0};
+    socklen_t length = sizeof(value);
+    if (hqq_libc.getsockopt(fd, SOL_SOCKET, option, &value, &length) != 0 || (value.tv_sec == 0 && value.tv_usec == 0))
+        return HQQ_FOREVER;
+    return (uint64_t)value.tv_sec * 1000000000u + (uint64_t)value.tv_usec * 1000u;
+}
+
+/* unix(7) sends datagrams up to the send buffer's size but for 32 bytes. */
+void hqq_endpoint_note_buffer(struct hqq_endpoint *endpoint, int fd)
+{
+    int size = 0;
+    socklen_t length = sizeof(size);
+    if (hqq_libc.getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &length) != 0 || size < 32)
+        size = 32;
+    hqq_store_relaxed(&endpoint->longest, (uint64_t)size - 32);
+}
+
+/* Everything but what survives reuse: the locks, which losers of a race with close() may be trying to take. */
+static void begin(struct hqq_endpoint *endpoint, int fd, const struct hqq_rule *rule)
+{
+    socklen_t length = sizeof(endpoint->cookie);
+    endpoint->generation = hqq_process_generation();
+    endpoint->rule = rule;
+    endpoint->counters = hqq_counters_take();
+    endpoint->cookie = 0;
+    hqq_libc.getsockopt(fd, SOL_SOCKET, SO_COOKIE, &endpoint->cookie, &length);
+    hqq_store_relaxed(&endpoint->receive_timeout_ns, timeout_of(fd, SO_RCVTIMEO));
+    hqq_store_relaxed(&endpoint->send_timeout_ns, timeout_of(fd, SO_SNDTIMEO));
+    int flags = hqq_libc.fcntl(fd, F_GETFL);
+    hqq_store32_relaxed(&endpoint->is_nonblocking, flags >= 0 && (flags & O_NONBLOCK) != 0);
+    hqq_store32_relaxed(&endpoint->park, flags >= 0 && (flags & O_ASYNC) != 0 ? HQQ_PARK_OPTION : 0);
+    hqq_store32_relaxed(&endpoint->is_ours_only, hqq_endpoint_waits_are_ours);
+    hqq_store32_relaxed(&endpoint->descriptors, 1);
+    hqq_store32_relaxed(&endpoint->sleepers, 0);
+    hqq_store32_relaxed(&endpoint->is_disturbed, 0);
+    hqq_store32_relaxed(&endpoint->is_kernel_only, 0);
+    hqq_store_pointer_release(&endpoint->offered, NULL);
+    endpoint->shared = hqq_shared_take();
+    endpoint->pairs = endpoint->active = endpoint->current = NULL;
+    endpoint->pair_count = endpoint->turn = endpoint->run = endpoint->calm = 0;
+    endpoint->head_is_data = endpoint->is_parked = endpoint->may_meet_tokens = endpoint->is_receiver = false;
+    endpoint->listener = -1;
+    endpoint->listen_countdown = endpoint->listen_interval = 0;
+    endpoint->spin_budget_ns = rule->spin_ns;
+    endpoint->name_length = 0;
+    endpoint->peer = endpoint->last = NULL;
+    memset(endpoint->bucket, 0, sizeof(endpoint->bucket));
+    endpoint->route_count = 0;
+    endpoint->is_send_plain = endpoint->is_connected = false;
+    endpoint->tree = NULL;
+    hqq_endpoint_note_buffer(endpoint, fd);
+    hqq_store_relaxed(&endpoint->counters->cookie, endpoint->cookie);
+    hqq_store32_relaxed(&endpoint->counters->fd, (uint32_t)fd);
+    hqq_store32_relaxed(&endpoint->counters->reason, HQQ_SOCKET_NO_TRAFFIC);
+}
+
+struct hqq_endpoint *hqq_endpoint_make(int fd, const struct hqq_rule *rule)
+{
+    if ((unsigned)fd >= HQQ_TABLE_SIZE || !hqq_lock_take(&registry))
+        return NULL;
+    int saved = errno;
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    if (!endpoint) {
+        endpoint = allocate();
+        if (endpoint) {
+            begin(endpoint, fd, rule);
+            hqq_store32_relaxed(&endpoint->is_live, 1);
+            hqq_table_set(fd, endpoint);
+        }
+    }
+    errno = saved;
+    hqq_lock_give(&registry);
+    return endpoint;
+}
+
+void hqq_endpoint_share(struct hqq_endpoint *endpoint, int fd)
+{
+    if ((unsigned)fd >= HQQ_TABLE_SIZE) {
+        hqq_endpoint_demote(endpoint);
+        return;
+    }
+    if (!hqq_lock_take(&registry))
+        return;
+    hqq_add32_relaxed(&endpoint->descriptors, 1);
+    hqq_table_set(fd, endpoint);
+    hqq_lock_give(&registry);
+}
+
+/* ---- Ending ---------------------------------------------------------------------------------------------------- */
+
+/* Ends everything that the endpoint holds. is_own: false in a child, which leaves what others see alone. */
+static void end(struct hqq_endpoint *endpoint, bool is_own)
+{
+    bool has_receive = hqq_lock_take(&endpoint->receive_lock);
+    bool has_send = hqq_lock_take(&endpoint->send_lock);
+    if (has_receive && has_send) {
+        hqq_store32_relaxed(&endpoint->is_live, 0);
+        hqq_route_end_all(endpoint, is_own);
+        hqq_receive_end_all(endpoint, NULL, is_own);
+        if (endpoint->listener >= 0)
+            hqq_rendezvous_close(endpoint->listener, is_own ? &endpoint->name : NULL, endpoint->rule);
+        endpoint->listener = -1;
+        hqq_shared_return(endpoint->shared);
+        endpoint->shared = NULL;
+        hqq_counters_end(endpoint->counters);
+    }
+    if (has_send)
+        hqq_lock_give(&endpoint->send_lock);
+    if (has_receive)
+        hqq_lock_give(&endpoint->receive_lock);
+}
+
+void hqq_endpoint_leave(int fd)
+{
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    if (!endpoint) {
+        hqq_table_set(fd, NULL);
+        return;
+    }
+    int saved = errno;
+    if (!hqq_lock_take(&registry))
+        return;
+    bool is_last = false;
+    if (hqq_endpoint_find(fd) == endpoint) {
+        hqq_table_set(fd, NULL);
+        is_last = hqq_sub32_relaxed(&endpoint->descriptors, 1) == 1;
+    }
+    hqq_lock_give(&registry);
+    if (is_last) {
+        end(endpoint, hqq_endpoint_is_own(endpoint));
+        if (hqq_lock_take(&registry)) {
+            endpoint->next_free = free_endpoints;
+            free_endpoints = endpoint;
+            hqq_lock_give(&registry);
+        }
+    }
+    errno = saved;
+}
+
+void hqq_endpoint_demote(struct hqq_endpoint *endpoint)
+{
+    hqq_or32_relaxed(&endpoint->park, HQQ_PARK_OPTION);
+    if (hqq_lock_take(&endpoint->receive_lock)) {
+        hqq_receive_park(endpoint, HQQ_PARK_OPTION);
+        hqq_lock_give(&endpoint->receive_lock);
+    }
+    hqq_store32_relaxed(&endpoint->counters->reason, HQQ_SOCKET_OPTION);
+}
+
+struct hqq_endpoint *hqq_endpoint_first(void)
+{
+    return all_endpoints;
+}
+
+void hqq_endpoint_reset_locks(void)
+{
+    hqq_lock_reset(&registry);
+    for (struct hqq_endpoint *endpoint = all_endpoints; endpoint; endpoint = endpoint->next) {
+        hqq_lock_reset(&endpoint->receive_lock);
+        hqq_lock_reset(&endpoint->send_lock);
+        hqq_store32_relaxed(&endpoint->sleepers, 0);
+    }
+}

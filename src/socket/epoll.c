@@ -1,0 +1,346 @@
+#include "socket/epoll.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include <talloc.h>
+
+#include <hqq/link.h>
+#include <hqq/socket.h>
+
+#include "platform/clock.h"
+#include "socket/fork.h"
+#include "socket/gather.h"
+#include "socket/libc.h"
+#include "socket/start.h"
+#include "socket/watch.h"
+
+/* Kinds of registration that count edges or wakeups: the kernel's alone. */
+#define KERNEL_KINDS (EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE)
+#define READABLE (EPOLLIN | EPOLLRDNORM)
+
+struct member {
+    int fd;
+    struct epoll_event event;
+};
+
+/* Never given back, as a thread may be looking at it; reused with the number of its descriptor. */
+struct hqq_epoll {
+    struct hqq_lock lock;
+    hqq_atomic_u32 count; /* members; read without the lock to tell whether there are any */
+    size_t room;
+    struct member *members;
+    struct hqq_epoll *next; /* of all there ever were */
+    int fd;
+    bool is_nested; /* in another set, or polled */
+};
+
+hqq_atomic_pointer hqq_epolls[HQQ_TABLE_SIZE];
+
+/* All sets that have, or had, sockets of ours. */
+static hqq_atomic_pointer all;
+
+/* ---- Members --------------------------------------------------------------------------------------------------- */
+
+static struct hqq_epoll *find(int epoll)
+{
+    return (unsigned)epoll < HQQ_TABLE_SIZE ? hqq_load_pointer_acquire(&hqq_epolls[epoll]) : NULL;
+}
+
+static struct hqq_epoll *find_or_make(int fd)
+{
+    struct hqq_epoll *epoll = find(fd);
+    if (epoll || (unsigned)fd >= HQQ_TABLE_SIZE)
+        return epoll;
+    epoll = talloc_zero(NULL, struct hqq_epoll);
+    if (!epoll)
+        return NULL;
+    epoll->fd = fd;
+    if (!hqq_cas_pointer_release(&hqq_epolls[fd], NULL, epoll)) {
+        talloc_free(epoll);
+        return find(fd);
+    }
+    do {
+        epoll->next = hqq_load_pointer_acquire(&all);
+    } while (!hqq_cas_pointer_release(&all, epoll->next, epoll));
+    return epoll;
+}
+
+static struct member *member_of(struct hqq_epoll *epoll, int fd)
+{
+    for (uint32_t i = 0; i < hqq_load32_relaxed(&epoll->count); i++) {
+        if (epoll->members[i].fd == fd)
+            return &epoll->members[i];
+    }
+    return NULL;
+}
+
+static void remove_member(struct hqq_epoll *epoll, struct member *member)
+{
+    uint32_t last = hqq_load32_relaxed(&epoll->count) - 1;
+    *member = epoll->members[last];
+    hqq_store32_relaxed(&epoll->count, last);
+}
+
+static void put_member(struct hqq_epoll *epoll, int fd, const struct epoll_event *event)
+{
+    struct member *member = member_of(epoll, fd);
+    uint32_t count = hqq_load32_relaxed(&epoll->count);
+    if (!member) {
+        if (count == epoll->room) {
+            size_t room = epoll->room * 2 + 8;
+            struct member *members = talloc_realloc(NULL, epoll->members, struct member, (unsigned)room);
+            if (!members) {
+                struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+                if (endpoint)
+                    hqq_endpoint_demote(endpoint);
+                return;
+            }
+            epoll->members = members;
+            epoll->room = room;
+        }
+        member = &epoll->members[count];
+        hqq_store32_relaxed(&epoll->count, count + 1);
+    }
+    *member = (struct member){.fd = fd, .event = *event};
+}
+
+static bool may_be_ours(int fd)
+{
+    int domain = 0, type = 0;
+    socklen_t length = sizeof(int);
+    if (hqq_endpoint_find(fd))
+        return true;
+    return hqq_libc.getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX &&
+           hqq_libc.getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_DGRAM;
+}
+
+int hqq_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{
+    /* First what we know: once the kernel has it, another thread may be told of an event. */
+    bool is_set = hqq_start() && hqq_config_is_enabled() && !hqq_fork_is_borrowed();
+    int result = hqq_libc.epoll_ctl(epoll, operation, fd, event);
+    if (result != 0 || !is_set)
+        return result;
+    int saved = errno;
+    struct hqq_epoll *nested = find(fd);
+    if (nested && operation != EPOLL_CTL_DEL)
+        hqq_epoll_poll_slow(nested);
+    struct hqq_epoll *set = operation == EPOLL_CTL_DEL || !may_be_ours(fd) ? find(epoll) : find_or_make(epoll);
+    if (set && hqq_lock_take(&set->lock)) {
+        struct member *member = member_of(set, fd);
+        if (operation == EPOLL_CTL_DEL) {
+            if (member)
+                remove_member(set, member);
+        } else if (member || may_be_ours(fd)) {
+            put_member(set, fd, event);
+        }
+        hqq_lock_give(&set->lock);
+    }
+    errno = saved;
+    return result;
+}
+
+bool hqq_epoll_knows(int fd)
+{
+    return hqq_load_pointer_acquire(&all) != NULL && (unsigned)fd < HQQ_TABLE_SIZE;
+}
+
+void hqq_epoll_forget(int fd)
+{
+    for (struct hqq_epoll *epoll = hqq_load_pointer_acquire(&all); epoll; epoll = epoll->next) {
+        if (hqq_load32_relaxed(&epoll->count) == 0 || !hqq_lock_take(&epoll->lock))
+            continue;
+        if (epoll->fd == fd) {
+            hqq_store32_relaxed(&epoll->count, 0);
+            epoll->is_nested = false;
+        } else {
+            struct member *member = member_of(epoll, fd);
+            if (member)
+                remove_member(epoll, member);
+        }
+        hqq_lock_give(&epoll->lock);
+    }
+}
+
+void hqq_epoll_poll_slow(struct hqq_epoll *epoll)
+{
+    if (!hqq_lock_take(&epoll->lock))
+        return;
+    epoll->is_nested = true;
+    for (uint32_t i = 0; i < hqq_load32_relaxed(&epoll->count); i++) {
+        struct hqq_endpoint *endpoint = hqq_endpoint_find(epoll->members[i].fd);
+        if (endpoint && hqq_load32_relaxed(&endpoint->park) == 0)
+            hqq_endpoint_demote(endpoint);
+    }
+    hqq_lock_give(&epoll->lock);
+}
+
+void hqq_epoll_reset_locks(void)
+{
+    for (struct hqq_epoll *epoll = hqq_load_pointer_acquire(&all); epoll; epoll = epoll->next)
+        hqq_lock_reset(&epoll->lock);
+}
+
+/* ---- Waiting --------------------------------------------------------------------------------------------------- */
+
+struct waiting {
+    int epoll;
+    struct epoll_event *events;
+    int count;
+    const sigset_t *mask;
+    struct hqq_watch watch;
+    struct epoll_event asked[HQQ_WATCHES]; /* by tag */
+    bool is_kernels[HQQ_WATCHES];          /* only what is left in a ring is reported by us */
+};
+
+/* Collects the members that wait for input. */
+static void collect(struct waiting *waiting, struct hqq_epoll *epoll)
+{
+    waiting->watch.count = 0;
+    waiting->watch.has_any_link = false;
+    if (!hqq_lock_take(&epoll->lock))
+        return;
+    for (uint32_t i = 0; i < hqq_load32_relaxed(&epoll->count); i++) {
+        const struct member *member = &epoll->members[i];
+        struct hqq_endpoint *endpoint = hqq_endpoint_find(member->fd);
+        if (!endpoint || !(member->event.events & READABLE))
+            continue;
+        bool is_kernels = (member->event.events & KERNEL_KINDS) != 0 || epoll->is_nested;
+        if (is_kernels && hqq_load32_relaxed(&endpoint->park) == 0)
+            hqq_endpoint_demote(endpoint);
+        size_t tag = waiting->watch.count;
+        hqq_watch_add(&waiting->watch, member->fd, (uint32_t)tag);
+        if (waiting->watch.count > tag) {
+            waiting->asked[tag] = member->event;
+            waiting->is_kernels[tag] = is_kernels;
+        }
+    }
+    hqq_lock_give(&epoll->lock);
+}
+
+/* The kernel's own wait; ns: how long, HQQ_FOREVER for ever. epoll_pwait counts in ms: rounded up. */
+static int kernel_wait(struct waiting *waiting, uint64_t ns)
+{
+    int result;
+    pthread_cleanup_push(hqq_watch_wake, &waiting->watch);
+    if (ns == 0 || ns == HQQ_FOREVER) {
+        result = hqq_libc.epoll_pwait(waiting->epoll, waiting->events, waiting->count, ns == 0 ? 0 : -1,
+                                      waiting->mask);
+    } else {
+        struct timespec timeout = {.tv_sec = (time_t)(ns / HQQ_NS_PER_S), .tv_nsec = (long)(ns % HQQ_NS_PER_S)};
+        result = hqq_libc.epoll_pwait2(waiting->epoll, waiting->events, waiting->count, &timeout, waiting->mask);
+        if (result < 0 && errno == ENOSYS) {
+            uint64_t ms = (ns + HQQ_NS_PER_MS - 1) / HQQ_NS_PER_MS;
+            result = hqq_libc.epoll_pwait(waiting->epoll, waiting->events, waiting->count,
+                                          ms < INT32_MAX ? (int)ms : INT32_MAX, waiting->mask);
+        }
+    }
+    pthread_cleanup_pop(1);
+    return result;
+}
+
+/* Takes out events of sockets that have but a token; adds those of sockets whose rings have something. */
+static int correct(struct waiting *waiting, int found)
+{
+    struct hqq_watch *watch = &waiting->watch;
+    for (size_t i = 0; i < watch->count; i++) {
+        const struct epoll_event *asked = &waiting->asked[watch->at[i].tag];
+        int at = 0;
+        while (at < found && !(waiting->events[at].data.u64 == asked->data.u64 && waiting->events[at].events & READABLE))
+            at++;
+        if (watch->at[i].is_ready) {
+            if (at < found)
+                continue;
+            for (at = 0; at < found && waiting->events[at].data.u64 != asked->data.u64; at++) {
+            }
+            if (at < found) {
+                waiting->events[at].events |= asked->events & READABLE;
+            } else if (found < waiting->count) {
+                waiting->events[found].events = asked->events & READABLE;
+                waiting->events[found++].data = asked->data;
+            }
+        } else if (at < found && !waiting->is_kernels[watch->at[i].tag] && !hqq_watch_is_ready(watch, i)) {
+            waiting->events[at].events &= ~(uint32_t)READABLE;
+            if (waiting->events[at].events == 0)
+                waiting->events[at] = waiting->events[--found];
+        }
+    }
+    return found;
+}
+
+static int wait_for(struct waiting *waiting, uint64_t until_ns, bool is_now)
+{
+    struct hqq_watch *watch = &waiting->watch;
+    for (;;) {
+        size_t ready = hqq_watch_look(watch);
+        int result;
+        if (ready != 0 || is_now) {
+            result = kernel_wait(waiting, 0);
+        } else {
+            if (hqq_watch_spin(watch))
+                continue;
+            uint64_t now = until_ns == HQQ_FOREVER ? 0 : hqq_clock_ns();
+            uint64_t left = until_ns == HQQ_FOREVER ? HQQ_FOREVER : until_ns > now ? until_ns - now : 0;
+            result = kernel_wait(waiting, hqq_watch_arm(watch) ? left : 0);
+        }
+        if (result < 0)
+            return result;
+        if (!is_now && ready == 0 && result == 0)
+            hqq_watch_look(watch);
+        int found = correct(waiting, result);
+        if (found != 0 || is_now || (until_ns != HQQ_FOREVER && hqq_clock_ns() >= until_ns))
+            return found;
+    }
+}
+
+/* True if there is anything for us to do; then waiting is set. */
+static bool begin(struct waiting *waiting, int epoll, struct epoll_event *events, int count, const sigset_t *mask)
+{
+    struct hqq_epoll *set = find(epoll);
+    if (__builtin_expect(!set || hqq_load32_relaxed(&set->count) == 0, 1) || count <= 0 ||
+        hqq_is_bad_address(events, (size_t)count * sizeof(*events)))
+        return false;
+    waiting->epoll = epoll;
+    waiting->events = events;
+    waiting->count = count;
+    waiting->mask = mask;
+    collect(waiting, set);
+    return waiting->watch.count != 0;
+}
+
+int hqq_epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout_ms, const sigset_t *mask)
+{
+    struct waiting waiting;
+    if (!begin(&waiting, epoll, events, count, mask))
+        return hqq_libc.epoll_pwait(epoll, events, count, timeout_ms, mask);
+    uint64_t until = HQQ_FOREVER;
+    if (timeout_ms > 0)
+        until = hqq_deadline_after(hqq_clock_ns(), (uint64_t)timeout_ms * HQQ_NS_PER_MS);
+    return wait_for(&waiting, until, timeout_ms == 0);
+}
+
+int hqq_epoll_wait(int epoll, struct epoll_event *events, int count, int timeout_ms)
+{
+    struct hqq_epoll *set = find(epoll);
+    if (!set)
+        return hqq_libc.epoll_wait(epoll, events, count, timeout_ms);
+    return hqq_epoll_pwait(epoll, events, count, timeout_ms, NULL);
+}
+
+int hqq_epoll_pwait2(int epoll, struct epoll_event *events, int count, const struct timespec *timeout,
+                     const sigset_t *mask)
+{
+    struct waiting waiting;
+    if ((timeout && (hqq_is_bad_address(timeout, sizeof(*timeout)) || timeout->tv_sec < 0 || timeout->tv_nsec < 0 ||
+                     timeout->tv_nsec >= (long)HQQ_NS_PER_S)) ||
+        !begin(&waiting, epoll, events, count, mask))
+        return hqq_libc.epoll_pwait2(epoll, events, count, timeout, mask);
+    uint64_t until = HQQ_FOREVER;
+    bool is_now = timeout && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
+    if (timeout && (uint64_t)timeout->tv_sec < HQQ_FOREVER / HQQ_NS_PER_S - 1)
+        until = hqq_deadline_after(hqq_clock_ns(),
+                                   (uint64_t)timeout->tv_sec * HQQ_NS_PER_S + (uint64_t)timeout->tv_nsec);
+    return wait_for(&waiting, is_now ? 0 : until, is_now);
+}

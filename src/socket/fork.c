@@ -1,0 +1,216 @@
+#include "socket/fork.h"
+
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "platform/process.h"
+#include "platform/sys.h"
+#include "platform/trace.h"
+#include "socket/doorbell.h"
+#include "socket/epoll.h"
+#include "socket/init.h"
+#include "socket/kernel.h"
+#include "socket/receive.h"
+#include "socket/rendezvous.h"
+#include "socket/route.h"
+
+/* ---- Memory that copies share ---------------------------------------------------------------------------------- */
+
+#define SHARED_COUNT 1024
+
+hqq_atomic_u64 hqq_fork_count;
+
+static hqq_atomic_pointer shared_pool;
+static hqq_atomic_u32 shared_used[SHARED_COUNT];
+
+static struct hqq_shared *pool(void)
+{
+    void *address = hqq_load_pointer_acquire(&shared_pool);
+    if (address)
+        return address;
+    if (hqq_sys.mmap(&address, SHARED_COUNT * sizeof(struct hqq_shared), PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_ANONYMOUS, -1) != 0)
+        return NULL;
+    if (!hqq_cas_pointer_release(&shared_pool, NULL, address)) {
+        hqq_sys.munmap(address, SHARED_COUNT * sizeof(struct hqq_shared));
+        address = hqq_load_pointer_acquire(&shared_pool);
+    }
+    return address;
+}
+
+struct hqq_shared *hqq_shared_take(void)
+{
+    struct hqq_shared *shared = pool();
+    for (int i = 0; shared && i < SHARED_COUNT; i++) {
+        if (hqq_load32_relaxed(&shared_used[i]) == 0 && hqq_cas32_acquire(&shared_used[i], 0, 1)) {
+            hqq_store_relaxed(&shared[i].receiver, HQQ_PROCESS_UNKNOWN);
+            hqq_store32_relaxed(&shared[i].is_contested, 0);
+            return &shared[i];
+        }
+    }
+    return NULL;
+}
+
+void hqq_shared_return(struct hqq_shared *shared)
+{
+    /* A place is not used again once there may have been a fork: the copies still use it. */
+    if (shared && hqq_load_relaxed(&hqq_fork_count) == 0)
+        hqq_store32_relaxed(&shared_used[shared - pool()], 0);
+}
+
+/* ---- Who receives ---------------------------------------------------------------------------------------------- */
+
+/* The process that received so far has gone: what its links hold is ours. */
+static void take_over(struct hqq_endpoint *endpoint)
+{
+    hqq_log(HQQ_LOG_INFO, "receiving is taken over from a process that has gone");
+    for (struct hqq_pair *pair = endpoint->pairs; pair; pair = pair->next) {
+        hqq_store_relaxed(&pair->own->owner, pair->may_compare ? hqq_process_self() : HQQ_PROCESS_UNKNOWN);
+        hqq_store32_release(&pair->own->door, HQQ_DOOR_AWAKE);
+        pair->generation = hqq_process_generation();
+        hqq_doorbell_activate(endpoint, pair);
+    }
+    endpoint->head_is_data = false;
+    endpoint->is_parked = false;
+}
+
+/* Another process receives too: nobody has links. What the inherited ones hold is read by whoever comes first. */
+static void contest(struct hqq_endpoint *endpoint)
+{
+    hqq_log(HQQ_LOG_INFO, "several processes receive on one socket: the kernel serves it");
+    hqq_store32_relaxed(&endpoint->shared->is_contested, 1);
+    hqq_or32_relaxed(&endpoint->park, HQQ_PARK_SHARED);
+    hqq_store32_relaxed(&endpoint->counters->reason, HQQ_SOCKET_SHARED);
+    hqq_receive_park(endpoint, HQQ_PARK_SHARED);
+}
+
+void hqq_fork_receives(struct hqq_endpoint *endpoint)
+{
+    struct hqq_shared *shared = endpoint->shared;
+    if (!shared || endpoint->is_receiver)
+        return;
+    uint64_t self = hqq_process_self();
+    uint64_t receiver = hqq_load_relaxed(&shared->receiver);
+    if (self == HQQ_PROCESS_UNKNOWN)
+        return;
+    if (receiver == self) {
+        endpoint->is_receiver = true;
+    } else if (receiver == HQQ_PROCESS_UNKNOWN || hqq_process_is_dead(receiver)) {
+        if (hqq_cas_acq_rel(&shared->receiver, &receiver, self)) {
+            endpoint->is_receiver = true;
+            take_over(endpoint);
+        }
+    } else if (!(hqq_load32_relaxed(&endpoint->park) & HQQ_PARK_SHARED)) {
+        endpoint->may_meet_tokens = true;
+        contest(endpoint);
+    }
+}
+
+bool hqq_fork_may_receive_alone(struct hqq_endpoint *endpoint)
+{
+    struct hqq_shared *shared = endpoint->shared;
+    if (!shared)
+        return true;
+    if (hqq_load32_relaxed(&shared->is_contested) != 0) {
+        if (!(hqq_load32_relaxed(&endpoint->park) & HQQ_PARK_SHARED))
+            contest(endpoint);
+        return false;
+    }
+    return true;
+}
+
+void hqq_fork_pass_token_on(struct hqq_endpoint *endpoint, int fd, const struct hqq_token *token)
+{
+    struct hqq_shared *shared = endpoint->shared;
+    if (!shared || hqq_load32_relaxed(&shared->is_contested) == 0 || endpoint->is_receiver ||
+        endpoint->name_length == 0 || hqq_process_is_dead(hqq_load_relaxed(&shared->receiver)))
+        return;
+    hqq_kernel_sendto(fd, token, sizeof(*token), (const struct sockaddr *)(const void *)&endpoint->name,
+                      endpoint->name_length);
+}
+
+/* ---- The fork -------------------------------------------------------------------------------------------------- */
+
+/* Where the process's own number is kept, to tell a vfork child: it has another one, and the same memory. */
+static hqq_atomic_u32 known_pid;
+
+bool hqq_fork_is_borrowed(void)
+{
+    uint32_t pid = (uint32_t)hqq_libc.syscall(SYS_getpid);
+    uint32_t known = hqq_load32_relaxed(&known_pid);
+    return known != 0 && pid != known && hqq_process_is_generation(hqq_load_relaxed(&hqq_fork_generation));
+}
+
+hqq_atomic_u64 hqq_fork_generation;
+
+void hqq_fork_remember(void)
+{
+    hqq_store32_relaxed(&known_pid, (uint32_t)hqq_libc.syscall(SYS_getpid));
+    hqq_store_relaxed(&hqq_fork_generation, hqq_process_generation());
+}
+
+void hqq_socket_fork_prepare(void)
+{
+    hqq_add_relaxed(&hqq_fork_count, 1);
+    for (struct hqq_endpoint *endpoint = hqq_endpoint_first(); endpoint; endpoint = endpoint->next) {
+        if (hqq_load32_relaxed(&endpoint->is_live) != 0) {
+            hqq_lock_take(&endpoint->receive_lock);
+            hqq_lock_take(&endpoint->send_lock);
+        }
+    }
+}
+
+void hqq_socket_fork_parent(void)
+{
+    for (struct hqq_endpoint *endpoint = hqq_endpoint_first(); endpoint; endpoint = endpoint->next) {
+        if (hqq_load32_relaxed(&endpoint->is_live) != 0) {
+            hqq_lock_give(&endpoint->send_lock);
+            hqq_lock_give(&endpoint->receive_lock);
+        }
+    }
+}
+
+/* Sending starts afresh; receiving waits for the first receive. The parent's regions are left alone. */
+static void adjust_to_child(struct hqq_endpoint *endpoint)
+{
+    struct hqq_route *peer = endpoint->peer;
+    bool was_connected = peer != NULL;
+    struct sockaddr_un name = was_connected ? peer->name : (struct sockaddr_un){0};
+    socklen_t length = was_connected ? peer->name_length : 0;
+
+    /* A reply's pair is held by the receiving side too, and stays. */
+    hqq_route_end_all(endpoint, false);
+    struct hqq_pair *offered = hqq_swap_pointer_acq_rel(&endpoint->offered, NULL);
+    while (offered) {
+        struct hqq_pair *next = offered->next;
+        hqq_pair_drop(offered);
+        offered = next;
+    }
+    if (was_connected)
+        endpoint->peer = hqq_route_connect(endpoint, (const struct sockaddr *)(const void *)&name, length);
+    endpoint->generation = hqq_process_generation();
+    endpoint->is_receiver = false;
+    endpoint->head_is_data = false;
+    endpoint->counters = hqq_counters_take();
+    hqq_store_relaxed(&endpoint->counters->cookie, endpoint->cookie);
+    hqq_store32_relaxed(&endpoint->counters->reason, HQQ_SOCKET_NO_TRAFFIC);
+}
+
+void hqq_socket_fork_child(void)
+{
+    hqq_endpoint_reset_locks();
+    hqq_epoll_reset_locks();
+    hqq_fork_remember();
+    for (struct hqq_endpoint *endpoint = hqq_endpoint_first(); endpoint; endpoint = endpoint->next) {
+        if (hqq_load32_relaxed(&endpoint->is_live) != 0)
+            adjust_to_child(endpoint);
+    }
+}
+
+void hqq_fork_noticed(void)
+{
+    if (!hqq_process_is_generation(hqq_load_relaxed(&hqq_fork_generation)))
+        hqq_socket_fork_child();
+}

@@ -1,0 +1,33 @@
+/*
+ * What the preload tells the socket layer, beside the calls themselves: when to start and end, that the process forks,
+ * and what becomes of descriptors by calls that are not the layer's. The library itself calls hqq_socket_init() at its
+ * first hqq_ call. All functions preserve errno and take nothing of stdio; none but hqq_socket_init() allocates.
+ */
+#ifndef HQQ_SOCKET_INIT_H
+#define HQQ_SOCKET_INIT_H
+
+#include <stdbool.h>
+
+/* Reads what is configured and makes the tables. hqq_libc and hqq_sys are as they will stay. Called once; no function
+ * of this header or of hqq/socket.h was called before, but threads may exist. */
+void hqq_socket_init(bool is_preload);
+
+/* The process is about to end: its links are told. Async-signal-safe. May be called more than once, by several threads,
+ * and in a vfork child, where it does nothing. Other calls may follow: they take the kernel's way. */
+void hqq_socket_exit(void);
+
+/* Around a fork, as pthread_atfork() calls them. */
+void hqq_socket_fork_prepare(void);
+void hqq_socket_fork_parent(void);
+void hqq_socket_fork_child(void);
+
+/* A descriptor of this number was just made, by a call other than those of hqq/socket.h: what is known of the number is
+ * of an earlier one. Any number, negative ones are ignored; nothing happens in a vfork child, whose descriptors are not
+ * its parent's. Nearly free; async-signal-safe. */
+void hqq_socket_created(int fd);
+
+/* Gives a socket to the kernel for good: it is about to be read in ways that see the kernel's queue only. Ignores
+ * descriptors that are none of ours, and does nothing in a vfork child. Async-signal-safe. */
+void hqq_socket_demote(int fd);
+
+#endif

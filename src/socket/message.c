@@ -1,0 +1,236 @@
+/*
+ * The calls that send and receive: each becomes one message of sendmsg(2) or recvmsg(2). A descriptor that is none of
+ * ours goes to libc by the first branch.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stddef.h>
+
+#include <hqq/link.h>
+#include <hqq/socket.h>
+
+#include "platform/clock.h"
+#include "socket/adopt.h"
+#include "socket/endpoint.h"
+#include "socket/gather.h"
+#include "socket/libc.h"
+#include "socket/options.h"
+#include "socket/receive.h"
+#include "socket/send.h"
+
+/* ---- Sending --------------------------------------------------------------------------------------------------- */
+
+ssize_t hqq_sendto(int fd, const void *data, size_t length, int flags, const struct sockaddr *address,
+                   socklen_t address_length)
+{
+    struct hqq_endpoint *endpoint = hqq_adopt_to_send(fd, address, address_length);
+    if (!endpoint || address_length > sizeof(struct sockaddr_un))
+        return hqq_libc.sendto(fd, data, length, flags, address, address_length);
+    union {
+        const void *in;
+        void *out;
+    } constless = {.in = data}, address_of = {.in = address};
+    struct iovec part = {.iov_base = constless.out, .iov_len = length};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_name = address_of.out, .msg_namelen = address ? address_length : 0};
+    return hqq_send_message(endpoint, fd, &message, flags);
+}
+
+ssize_t hqq_send(int fd, const void *data, size_t length, int flags)
+{
+    if (!hqq_endpoint_find(fd))
+        return hqq_libc.send(fd, data, length, flags);
+    return hqq_sendto(fd, data, length, flags, NULL, 0);
+}
+
+ssize_t hqq_write(int fd, const void *data, size_t length)
+{
+    if (!hqq_endpoint_find(fd))
+        return hqq_libc.write(fd, data, length);
+    return hqq_sendto(fd, data, length, 0, NULL, 0);
+}
+
+static bool is_readable_header(const struct msghdr *message)
+{
+    return !hqq_is_bad_address(message, sizeof(*message));
+}
+
+ssize_t hqq_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    if (!is_readable_header(message))
+        return hqq_libc.sendmsg(fd, message, flags);
+    struct hqq_endpoint *endpoint = hqq_adopt_to_send(fd, message->msg_name, message->msg_namelen);
+    if (message->msg_controllen != 0)
+        hqq_options_see_passed(message);
+    if (!endpoint || message->msg_namelen > sizeof(struct sockaddr_un))
+        return hqq_libc.sendmsg(fd, message, flags);
+    return hqq_send_message(endpoint, fd, message, flags);
+}
+
+ssize_t hqq_writev(int fd, const struct iovec *parts, int count)
+{
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    if (!endpoint || count < 0 || count > IOV_MAX)
+        return hqq_libc.writev(fd, parts, count);
+    union {
+        const struct iovec *in;
+        struct iovec *out;
+    } constless = {.in = parts};
+    struct msghdr message = {.msg_iov = constless.out, .msg_iovlen = (size_t)count};
+    return hqq_send_message(endpoint, fd, &message, 0);
+}
+
+ssize_t hqq_pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
+{
+    if (!hqq_endpoint_find(fd) || offset != -1 || flags != 0)
+        return hqq_libc.pwritev2(fd, parts, count, offset, flags);
+    return hqq_writev(fd, parts, count);
+}
+
+/* The kernel's rules: at most UIO_MAXIOV messages; an error after the first is told by the count alone. */
+int hqq_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+    if (count == 0 || hqq_is_bad_address(messages, sizeof(*messages)) ||
+        !hqq_adopt_to_send(fd, messages->msg_hdr.msg_name, messages->msg_hdr.msg_namelen))
+        return hqq_libc.sendmmsg(fd, messages, count, flags);
+    unsigned sent = 0;
+    if (count > IOV_MAX)
+        count = IOV_MAX;
+    int saved = errno;
+    while (sent < count) {
+        ssize_t result = hqq_sendmsg(fd, &messages[sent].msg_hdr, flags);
+        if (result < 0)
+            break;
+        messages[sent++].msg_len = (unsigned)result;
+    }
+    if (sent == 0)
+        return -1;
+    errno = saved;
+    return (int)sent;
+}
+
+/* ---- Receiving ------------------------------------------------------------------------------------------------- */
+
+static ssize_t receive(struct hqq_endpoint *endpoint, int fd, void *data, size_t capacity, int flags)
+{
+    struct iovec part = {.iov_base = data, .iov_len = capacity};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    return hqq_receive(endpoint, fd, &message, flags);
+}
+
+ssize_t hqq_recv(int fd, void *data, size_t capacity, int flags)
+{
+    struct hqq_endpoint *endpoint = hqq_adopt_to_receive(fd);
+    if (!endpoint)
+        return hqq_libc.recv(fd, data, capacity, flags);
+    return receive(endpoint, fd, data, capacity, flags);
+}
+
+ssize_t hqq_recvfrom(int fd, void *data, size_t capacity, int flags, struct sockaddr *address,
+                     socklen_t *address_length)
+{
+    struct hqq_endpoint *endpoint = hqq_adopt_to_receive(fd);
+    if (!endpoint || (address && (hqq_is_bad_address(address_length, sizeof(*address_length)) ||
+                                  hqq_is_bad_address(address, *address_length) || *address_length > INT_MAX)))
+        return hqq_libc.recvfrom(fd, data, capacity, flags, address, address_length);
+    struct iovec part = {.iov_base = data, .iov_len = capacity};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_name = address, .msg_namelen = address ? *address_length : 0};
+    ssize_t result = hqq_receive(endpoint, fd, &message, flags);
+    if (result >= 0 && address)
+        *address_length = message.msg_namelen;
+    return result;
+}
+
+ssize_t hqq_recvmsg(int fd, struct msghdr *message, int flags)
+{
+    struct hqq_endpoint *endpoint = hqq_adopt_to_receive(fd);
+    if (!endpoint || !is_readable_header(message) || message->msg_namelen > INT_MAX ||
+        hqq_is_bad_address(message->msg_name, message->msg_name ? message->msg_namelen : 0))
+        return hqq_libc.recvmsg(fd, message, flags);
+    struct msghdr copy = *message; /* untouched on failure */
+    ssize_t result = hqq_receive(endpoint, fd, &copy, flags);
+    if (result >= 0) {
+        message->msg_namelen = message->msg_name ? copy.msg_namelen : 0;
+        message->msg_controllen = copy.msg_controllen;
+        message->msg_flags = copy.msg_flags;
+        hqq_options_see_received(message);
+    }
+    return result;
+}
+
+ssize_t hqq_read(int fd, void *data, size_t capacity)
+{
+    struct hqq_endpoint *endpoint = hqq_adopt_to_receive(fd);
+    if (!endpoint)
+        return hqq_libc.read(fd, data, capacity);
+    if (capacity == 0) /* read(2) of nothing takes no datagram */
+        return 0;
+    return receive(endpoint, fd, data, capacity, 0);
+}
+
+ssize_t hqq_readv(int fd, const struct iovec *parts, int count)
+{
+    struct hqq_endpoint *endpoint = hqq_adopt_to_receive(fd);
+    if (!endpoint || count < 0 || count > IOV_MAX)
+        return hqq_libc.readv(fd, parts, count);
+    union {
+        const struct iovec *in;
+        struct iovec *out;
+    } constless = {.in = parts};
+    size_t capacity;
+    struct msghdr message = {.msg_iov = constless.out, .msg_iovlen = (size_t)count};
+    if (hqq_vector_length(parts, (size_t)count, &capacity) && capacity == 0)
+        return 0;
+    return hqq_receive(endpoint, fd, &message, 0);
+}
+
+ssize_t hqq_preadv2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
+{
+    if (!hqq_adopt_to_receive(fd) || offset != -1 || flags != 0)
+        return hqq_libc.preadv2(fd, parts, count, offset, flags);
+    return hqq_readv(fd, parts, count);
+}
+
+/* The kernel looks at the time-out only after each datagram, and reports an error that comes later with the next call;
+ * here it is found again by that call. */
+int hqq_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
+{
+    struct hqq_endpoint *endpoint = hqq_adopt_to_receive(fd);
+    if (!endpoint || count == 0 || hqq_is_bad_address(messages, sizeof(*messages)))
+        return hqq_libc.recvmmsg(fd, messages, count, flags, timeout);
+    if (timeout && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= 1000000000)) {
+        errno = EINVAL;
+        return -1;
+    }
+    uint64_t until = HQQ_FOREVER;
+    unsigned received = 0;
+    int saved = errno;
+    if (timeout)
+        until = hqq_deadline_after(hqq_clock_ns(),
+                                   (uint64_t)timeout->tv_sec * HQQ_NS_PER_S + (uint64_t)timeout->tv_nsec);
+    if (count > IOV_MAX)
+        count = IOV_MAX;
+    while (received < count) {
+        ssize_t result = hqq_recvmsg(fd, &messages[received].msg_hdr, flags & ~MSG_WAITFORONE);
+        if (result < 0)
+            break;
+        messages[received++].msg_len = (unsigned)result;
+        if (flags & MSG_WAITFORONE)
+            flags |= MSG_DONTWAIT;
+        if (timeout) {
+            uint64_t now = hqq_clock_ns();
+            uint64_t left = until > now ? until - now : 0;
+            timeout->tv_sec = (time_t)(left / HQQ_NS_PER_S);
+            timeout->tv_nsec = (long)(left % HQQ_NS_PER_S);
+            if (left == 0)
+                break;
+        }
+        if (messages[received - 1].msg_hdr.msg_flags & MSG_OOB)
+            break;
+    }
+    if (received == 0)
+        return -1;
+    errno = saved;
+    return (int)received;
+}

@@ -1,0 +1,250 @@
+/*
+ * Options, and the calls that change a descriptor's state: the kernel does them, and what matters for serving the
+ * socket is remembered.
+ */
+#include "socket/options.h"
+
+#include <asm/ioctls.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/time.h>
+
+#include <hqq/link.h>
+#include <hqq/socket.h>
+
+#include "platform/clock.h"
+#include "socket/adopt.h"
+#include "socket/descriptor.h"
+#include "socket/doorbell.h"
+#include "socket/endpoint.h"
+#include "socket/fork.h"
+#include "socket/gather.h"
+#include "socket/init.h"
+#include "socket/libc.h"
+#include "socket/receive.h"
+#include "socket/route.h"
+
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD 76
+#endif
+
+/* ---- Ancillary data -------------------------------------------------------------------------------------------- */
+
+/* Calls see() for each descriptor in the control data. */
+static void each_descriptor(const struct msghdr *message, void (*see)(int fd))
+{
+    struct msghdr copy = *message;
+    if (hqq_is_bad_address(copy.msg_control, copy.msg_controllen))
+        return;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&copy); header; header = CMSG_NXTHDR(&copy, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS || header->cmsg_len < CMSG_LEN(0))
+            continue;
+        size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
+            see(fd);
+        }
+    }
+}
+
+static void see_passed(int fd)
+{
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    if (endpoint && hqq_lock_take(&endpoint->receive_lock)) {
+        hqq_receive_park(endpoint, HQQ_PARK_SHARED);
+        hqq_store32_relaxed(&endpoint->counters->reason, HQQ_SOCKET_SHARED);
+        hqq_lock_give(&endpoint->receive_lock);
+    }
+}
+
+void hqq_options_see_passed(const struct msghdr *message)
+{
+    each_descriptor(message, see_passed);
+}
+
+void hqq_options_see_received(const struct msghdr *message)
+{
+    if (__builtin_expect(message->msg_controllen != 0, 0))
+        each_descriptor(message, hqq_socket_created);
+}
+
+/* ---- Socket options -------------------------------------------------------------------------------------------- */
+
+static uint64_t timeout_of(const struct timeval *value)
+{
+    if (value->tv_sec < 0)
+        return 0;
+    if (value->tv_sec == 0 && value->tv_usec == 0)
+        return HQQ_FOREVER;
+    return (uint64_t)value->tv_sec * HQQ_NS_PER_S + (uint64_t)value->tv_usec * HQQ_NS_PER_US;
+}
+
+/* An option took effect: is the socket one that rings can serve still? */
+static void note_option(struct hqq_endpoint *endpoint, int fd, int option)
+{
+    struct timeval timeout = {0};
+    socklen_t length = sizeof(timeout);
+    switch (option) {
+    case SO_RCVTIMEO:
+    case SO_SNDTIMEO:
+        if (hqq_libc.getsockopt(fd, SOL_SOCKET, option, &timeout, &length) == 0)
+            hqq_store_relaxed(option == SO_RCVTIMEO ? &endpoint->receive_timeout_ns : &endpoint->send_timeout_ns,
+                              timeout_of(&timeout));
+        break;
+    case SO_SNDBUF:
+    case SO_SNDBUFFORCE:
+        hqq_endpoint_note_buffer(endpoint, fd);
+        break;
+    case SO_PEEK_OFF: /* each look of ours would move it */
+    case SO_ATTACH_FILTER:
+    case SO_ATTACH_BPF:
+        hqq_store32_relaxed(&endpoint->is_kernel_only, 1);
+        hqq_endpoint_demote(endpoint);
+        break;
+    case SO_PASSCRED:
+    case SO_PASSSEC:
+    case SO_PASSPIDFD:
+    case SO_TIMESTAMP:
+    case SO_TIMESTAMPNS:
+    case SO_TIMESTAMPING:
+        hqq_endpoint_demote(endpoint);
+        break;
+    default:
+        break;
+    }
+}
+
+int hqq_setsockopt(int fd, int level, int option, const void *value, socklen_t length)
+{
+    int result = hqq_libc.setsockopt(fd, level, option, value, length);
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    if (result == 0 && endpoint && level == SOL_SOCKET && !hqq_fork_is_borrowed()) {
+        int saved = errno;
+        note_option(endpoint, fd, option);
+        errno = saved;
+    }
+    return result;
+}
+
+int hqq_getsockopt(int fd, int level, int option, void *value, socklen_t *length)
+{
+    return hqq_libc.getsockopt(fd, level, option, value, length);
+}
+
+/* ---- fcntl, ioctl ---------------------------------------------------------------------------------------------- */
+
+static void note_flags(struct hqq_endpoint *endpoint, int flags)
+{
+    hqq_store32_relaxed(&endpoint->is_nonblocking, (flags & O_NONBLOCK) != 0);
+    if (flags & O_ASYNC)
+        hqq_endpoint_demote(endpoint);
+}
+
+static void note_duplicate(int fd, int duplicate)
+{
+    int saved = errno;
+    if (hqq_fork_is_borrowed())
+        return;
+    hqq_socket_created(duplicate);
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    if (endpoint)
+        hqq_endpoint_share(endpoint, duplicate);
+    errno = saved;
+}
+
+int hqq_fcntl(int fd, int command, ...)
+{
+    va_list arguments;
+    va_start(arguments, command);
+    void *argument = va_arg(arguments, void *); /* an int or a pointer: what the caller put there is passed on */
+    va_end(arguments);
+    int result = hqq_libc.fcntl(fd, command, argument);
+    if (result < 0)
+        return result;
+    if (command == F_DUPFD || command == F_DUPFD_CLOEXEC) {
+        note_duplicate(fd, result);
+    } else if (command == F_SETFL) {
+        struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+        if (endpoint && !hqq_fork_is_borrowed())
+            note_flags(endpoint, (int)(intptr_t)argument);
+    }
+    return result;
+}
+
+/* The next datagram's length, whichever way it came. */
+static int next_length(struct hqq_endpoint *endpoint, int fd, int *ret_length)
+{
+    if (!hqq_lock_take(&endpoint->receive_lock))
+        return hqq_libc.ioctl(fd, FIONREAD, ret_length);
+    size_t length = hqq_receive_next_length(endpoint, fd);
+    hqq_lock_give(&endpoint->receive_lock);
+    *ret_length = (int)length;
+    return 0;
+}
+
+int hqq_ioctl(int fd, unsigned long request, ...)
+{
+    va_list arguments;
+    va_start(arguments, request);
+    void *argument = va_arg(arguments, void *);
+    va_end(arguments);
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    if (__builtin_expect(endpoint != NULL, 0)) {
+        if (request == FIONREAD && endpoint->pairs && !hqq_is_bad_address(argument, sizeof(int)))
+            return next_length(endpoint, fd, argument);
+        if (request == SIOCOUTQ && !hqq_is_bad_address(argument, sizeof(int))) {
+            int result = hqq_libc.ioctl(fd, request, argument);
+            if (result == 0)
+                *(int *)argument += hqq_route_unread(endpoint);
+            return result;
+        }
+    }
+    int result = hqq_libc.ioctl(fd, request, argument);
+    if (result == 0 && endpoint && (request == FIONBIO || request == FIOASYNC) && !hqq_fork_is_borrowed()) {
+        int saved = errno;
+        int flags = hqq_libc.fcntl(fd, F_GETFL);
+        if (flags >= 0)
+            note_flags(endpoint, flags);
+        errno = saved;
+    }
+    return result;
+}
+
+/* ---- Duplicates ------------------------------------------------------------------------------------------------ */
+
+int hqq_dup(int fd)
+{
+    int duplicate = hqq_libc.dup(fd);
+    if (duplicate >= 0)
+        note_duplicate(fd, duplicate);
+    return duplicate;
+}
+
+int hqq_dup3(int fd, int wanted, int flags)
+{
+    hqq_descriptor_make_way(wanted);
+    if (fd != wanted && !hqq_fork_is_borrowed())
+        hqq_endpoint_leave_if_valid(fd, wanted);
+    int duplicate = hqq_libc.dup3(fd, wanted, flags);
+    if (duplicate >= 0)
+        note_duplicate(fd, duplicate);
+    return duplicate;
+}
+
+int hqq_dup2(int fd, int wanted)
+{
+    if (fd == wanted)
+        return hqq_libc.dup2(fd, wanted);
+    hqq_descriptor_make_way(wanted);
+    if (!hqq_fork_is_borrowed())
+        hqq_endpoint_leave_if_valid(fd, wanted);
+    int duplicate = hqq_libc.dup2(fd, wanted);
+    if (duplicate >= 0)
+        note_duplicate(fd, duplicate);
+    return duplicate;
+}

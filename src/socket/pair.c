@@ -1,0 +1,161 @@
+#include "socket/pair.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <talloc.h>
+
+#include <hqq/error.h>
+
+#include "layout/extension.h"
+#include "layout/layout.h"
+#include "layout/superblock.h"
+#include "platform/barrier.h"
+#include "platform/process.h"
+#include "platform/sys.h"
+
+/* The largest region that is accepted from a peer: what the largest configuration makes, and some. */
+#define LARGEST_REGION (UINT64_C(1) << 34)
+
+static struct hqq_pair_block *block_of(const struct hqq_mapping *mapping)
+{
+    return (void *)((unsigned char *)mapping->base + HQQ_PAIR_BLOCK_OFFSET);
+}
+
+/* talloc aligns less than a pair wants; the block's address stands before the pair. */
+static struct hqq_pair *allocate(void)
+{
+    size_t alignment = alignof(struct hqq_pair);
+    unsigned char *memory = talloc_zero_size(NULL, sizeof(struct hqq_pair) + 2 * alignment);
+    if (!memory)
+        return NULL;
+    talloc_set_name_const(memory, "struct hqq_pair");
+    uintptr_t past = ((uintptr_t)memory + alignment) % alignment;
+    unsigned char *place = memory + alignment + (past != 0 ? alignment - past : 0);
+    memcpy(place - sizeof(void *), &memory, sizeof(void *));
+    return (void *)place;
+}
+
+static void release(struct hqq_pair *pair)
+{
+    void *memory;
+    memcpy(&memory, (unsigned char *)pair - sizeof(void *), sizeof(void *));
+    talloc_free(memory);
+}
+
+/* A new pair for a mapping, which it takes over on success. index: 0 the offerer, 1 the other. */
+static struct hqq_pair *view(const struct hqq_mapping *mapping, const struct hqq_layout *layout, int index)
+{
+    struct hqq_pair *pair = allocate();
+    if (!pair)
+        return NULL;
+    struct hqq_pair_block *block = block_of(mapping);
+    hqq_ring_view(&pair->tx, mapping->base, layout, index);
+    hqq_ring_view(&pair->rx, mapping->base, layout, 1 - index);
+    pair->own = &block->side[index];
+    pair->peer = &block->side[1 - index];
+    pair->id = (struct hqq_pair_id){{hqq_load_relaxed(&block->id[0]), hqq_load_relaxed(&block->id[1])}};
+    pair->generation = hqq_process_generation();
+    pair->mapping = *mapping;
+    uint64_t namespace = hqq_process_namespace();
+    pair->may_compare = namespace != 0 && hqq_load_relaxed(&block->namespace) == namespace;
+    hqq_store32_relaxed(&pair->references, index == 0 ? 2 : 1); /* an offerer has a route for it already */
+    if (pair->may_compare)
+        hqq_store_relaxed(&pair->own->owner, hqq_process_self());
+    hqq_store32_relaxed(&pair->own->can_barrier, hqq_barrier_register());
+    return pair;
+}
+
+static void format(const struct hqq_mapping *mapping, const struct hqq_layout *layout, struct hqq_pair_id id)
+{
+    void *base = mapping->base;
+    for (int i = 0; i < HQQ_RING_COUNT; i++) {
+        struct hqq_ring ring;
+        hqq_ring_view(&ring, base, layout, i);
+        hqq_ring_format(&ring, true);
+    }
+    hqq_superblock_claim(base);
+    hqq_extension_format(base, hqq_process_namespace(), hqq_process_self());
+    struct hqq_pair_block *block = block_of(mapping);
+    hqq_store_relaxed(&block->namespace, hqq_process_namespace());
+    hqq_store_relaxed(&block->id[0], id.word[0]);
+    hqq_store_relaxed(&block->id[1], id.word[1]);
+    hqq_store_relaxed(&block->magic, HQQ_PAIR_MAGIC);
+    hqq_superblock_publish(base, layout);
+}
+
+int hqq_pair_create(const struct hqq_rule *rule, int *ret_fd, struct hqq_pair **ret_pair)
+{
+    struct hqq_layout layout;
+    struct hqq_mapping mapping;
+    struct hqq_pair_id id;
+    int fd;
+    if (getrandom(&id, sizeof(id), GRND_NONBLOCK) != sizeof(id))
+        return -EAGAIN;
+    int result = hqq_layout_compute(rule->slots, rule->slot_size, hqq_page_size(), &layout);
+    if (result == 0)
+        result = hqq_shm_create_sparse_memfd(layout.bytes, &fd, &mapping);
+    if (result != 0)
+        return result;
+    format(&mapping, &layout, id);
+    struct hqq_pair *pair = view(&mapping, &layout, 0);
+    if (!pair) {
+        hqq_shm_unmap(&mapping);
+        hqq_sys.close(fd);
+        return -ENOMEM;
+    }
+    *ret_fd = fd;
+    *ret_pair = pair;
+    return 0;
+}
+
+int hqq_pair_attach(int fd, struct hqq_pair **ret_pair)
+{
+    struct hqq_mapping mapping;
+    struct hqq_layout layout;
+    int error = HQQ_ERROR_FAILED_INIT;
+    int result = hqq_shm_map_memfd(fd, &mapping);
+    if (result != 0)
+        return result;
+    const struct hqq_attach_wish wish = {
+        .page_size = hqq_page_size(),
+        .memory_bytes = mapping.length < LARGEST_REGION ? mapping.length : LARGEST_REGION,
+    };
+    if (hqq_superblock_look(mapping.base, &wish, &layout, &error) != HQQ_ATTACH_READY)
+        goto fail;
+    for (int i = 0; i < HQQ_RING_COUNT; i++) {
+        struct hqq_ring ring;
+        hqq_ring_view(&ring, mapping.base, &layout, i);
+        if (!hqq_ring_is_valid(&ring))
+            goto fail;
+    }
+    error = HQQ_ERROR_BAD_MAGIC;
+    if (hqq_load_relaxed(&block_of(&mapping)->magic) != HQQ_PAIR_MAGIC)
+        goto fail;
+    struct hqq_pair *pair = view(&mapping, &layout, 1);
+    error = -ENOMEM;
+    if (!pair)
+        goto fail;
+    *ret_pair = pair;
+    return 0;
+fail:
+    hqq_shm_unmap(&mapping);
+    return error;
+}
+
+void hqq_pair_drop(struct hqq_pair *pair)
+{
+    /* acq_rel by the release of each and the fence of the last: nobody touches the mapping after it is gone. */
+    if (hqq_sub32_release(&pair->references, 1) != 1)
+        return;
+    hqq_fence_acquire();
+    hqq_shm_unmap(&pair->mapping);
+    release(pair);
+}
+
+bool hqq_pair_peer_is_dead(const struct hqq_pair *pair)
+{
+    uint64_t owner = hqq_load_relaxed(&pair->peer->owner);
+    return pair->may_compare && owner != HQQ_PROCESS_UNKNOWN && hqq_process_is_dead(owner);
+}

@@ -1,0 +1,42 @@
+/*
+ * Receiving: which datagram comes next, from the rings or from the kernel's queue, and how a thread sleeps until there
+ * is one. The rules, and why they lose nothing, stand in PROTOCOL.md, "Sockets".
+ */
+#ifndef HQQ_SOCKET_RECEIVE_H
+#define HQQ_SOCKET_RECEIVE_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "socket/endpoint.h"
+
+/* recvmsg() on an endpoint: what it returns, and errno. Waits as the flags and the socket say. */
+ssize_t hqq_receive(struct hqq_endpoint *endpoint, int fd, struct msghdr *message, int flags);
+
+/* ---- For those who wait for several descriptors; under the receive lock ------------------------------------------ */
+
+/* True if a receive would find something. Takes tokens out of the kernel's queue on the way. */
+bool hqq_receive_is_ready(struct hqq_endpoint *endpoint, int fd);
+
+/* Arms all links for a sleep. False if a look after that found something: then do not sleep. */
+bool hqq_receive_arm(struct hqq_endpoint *endpoint, int fd);
+
+/* A quick look at the rings alone. */
+bool hqq_receive_glance(struct hqq_endpoint *endpoint);
+
+/* FIONREAD: the length of the next datagram, 0 if there is none. */
+size_t hqq_receive_next_length(struct hqq_endpoint *endpoint, int fd);
+
+/* Datagrams come through the kernel from now on. What the rings hold can still be received. */
+void hqq_receive_park(struct hqq_endpoint *endpoint, enum hqq_park why);
+
+/* All pairs end: the socket is closed, or connected elsewhere (keep: the pairs of that peer stay). */
+void hqq_receive_end_all(struct hqq_endpoint *endpoint, const struct hqq_route *keep, bool is_own);
+
+/* Every pair is looked at again, as tokens may have been lost. */
+void hqq_receive_look_anew(struct hqq_endpoint *endpoint);
+
+/* Opens the rendezvous of a bound socket. */
+void hqq_receive_listen(struct hqq_endpoint *endpoint);
+
+#endif

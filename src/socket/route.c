@@ -1,0 +1,515 @@
+#include "socket/route.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include <talloc.h>
+
+#include "base/point.h"
+#include "platform/barrier.h"
+#include "platform/clock.h"
+#include "platform/trace.h"
+#include "socket/kernel.h"
+#include "socket/rendezvous.h"
+
+#include <hqq/link.h>
+
+#define ROUTES_MAX 4096
+#define BACKOFF_FIRST_NS (10 * HQQ_NS_PER_MS)
+#define BACKOFF_LAST_NS (5 * HQQ_NS_PER_S)
+
+/* A PROOF whose echo does not come was lost with a queue that was purged. */
+#define PROOF_PATIENCE 64
+
+/* ---- Finding --------------------------------------------------------------------------------------------------- */
+
+static unsigned bucket_of(const struct sockaddr *address, socklen_t length)
+{
+    const unsigned char *bytes = (const unsigned char *)address;
+    uint32_t value = 2166136261u;
+    for (socklen_t i = 0; i < length; i++)
+        value = (value ^ bytes[i]) * 16777619u;
+    return (value ^ value >> 16) % HQQ_ROUTE_BUCKETS;
+}
+
+/* A path is the same with and without its NUL, and whatever stands behind it. */
+static socklen_t significant_length(const struct sockaddr *address, socklen_t length)
+{
+    const char *path = ((const struct sockaddr_un *)(const void *)address)->sun_path;
+    size_t head = offsetof(struct sockaddr_un, sun_path);
+    if (length <= head || path[0] == '\0')
+        return length;
+    return (socklen_t)(head + strnlen(path, length - head));
+}
+
+static bool is_to(const struct hqq_route *route, const struct sockaddr *address, socklen_t length)
+{
+    return route->name_length == length && memcmp(&route->name, address, length) == 0;
+}
+
+static struct hqq_route *make(struct hqq_endpoint *endpoint, const struct sockaddr *address, socklen_t length,
+                              const struct hqq_rule *rule)
+{
+    if (endpoint->route_count >= ROUTES_MAX)
+        return NULL;
+    if (!endpoint->tree)
+        endpoint->tree = talloc_named_const(NULL, 0, "struct hqq_endpoint: routes");
+    struct hqq_route *route = endpoint->tree ? talloc_zero(endpoint->tree, struct hqq_route) : NULL;
+    if (!route)
+        return NULL;
+    memcpy(&route->name, address, length);
+    route->name_length = length;
+    route->rule = rule;
+    route->path_fd = -1;
+    endpoint->route_count++;
+    return route;
+}
+
+struct hqq_route *hqq_route_find(struct hqq_endpoint *endpoint, const struct sockaddr *address, socklen_t length)
+{
+    if (length < sizeof(sa_family_t) || length > sizeof(struct sockaddr_un) || (uintptr_t)address < 4096)
+        return NULL;
+    struct hqq_route *route = endpoint->last;
+    if (route && is_to(route, address, length))
+        return route;
+    if (address->sa_family != AF_UNIX)
+        return NULL;
+    length = significant_length(address, length);
+    if (length <= offsetof(struct sockaddr_un, sun_path))
+        return NULL;
+    const char *path = ((const struct sockaddr_un *)(const void *)address)->sun_path;
+    if (path[0] != '\0' && path[0] != '/') /* it may mean another socket each time */
+        return NULL;
+    unsigned bucket = bucket_of(address, length);
+    for (route = endpoint->bucket[bucket]; route && !is_to(route, address, length); route = route->next) {
+    }
+    if (!route) {
+        const struct hqq_rule *rule = hqq_config_match(address, length);
+        route = rule ? make(endpoint, address, length, rule) : NULL;
+        if (!route)
+            return NULL;
+        route->next = endpoint->bucket[bucket];
+        endpoint->bucket[bucket] = route;
+    }
+    endpoint->last = route;
+    return route;
+}
+
+struct hqq_route *hqq_route_connect(struct hqq_endpoint *endpoint, const struct sockaddr *address, socklen_t length)
+{
+    length = significant_length(address, length);
+    const struct hqq_rule *rule = hqq_config_match(address, length);
+    struct hqq_route *route = rule ? make(endpoint, address, length, rule) : NULL;
+    if (route)
+        route->is_connected = true;
+    return route;
+}
+
+/* ---- Names ----------------------------------------------------------------------------------------------------- */
+
+static bool is_path(const struct hqq_route *route)
+{
+    return route->name.sun_path[0] != '\0';
+}
+
+static void path_of(const struct hqq_route *route, char path[static sizeof(route->name.sun_path) + 1])
+{
+    size_t length = route->name_length - offsetof(struct sockaddr_un, sun_path);
+    memcpy(path, route->name.sun_path, length);
+    path[length] = '\0';
+}
+
+bool hqq_route_is_current(const struct hqq_route *route)
+{
+    char path[sizeof(route->name.sun_path) + 1];
+    struct statx status;
+    if (route->is_connected || !is_path(route))
+        return true;
+    path_of(route, path);
+    int saved = errno;
+    bool is_there = statx(AT_FDCWD, path, 0, STATX_INO, &status) == 0;
+    errno = saved;
+    return is_there && route->inode == status.stx_ino &&
+           route->device == ((uint64_t)status.stx_dev_major << 32 | status.stx_dev_minor);
+}
+
+bool hqq_route_is_deserted(const struct hqq_route *route)
+{
+    struct hqq_place place;
+    if (hqq_pair_peer_is_dead(route->pair))
+        return true;
+    if (hqq_rendezvous_place(route->rule, &route->name, route->name_length, route->path_fd, &place) != 0)
+        return false;
+    return hqq_rendezvous_is_deserted(&place);
+}
+
+/* ---- Tokens ---------------------------------------------------------------------------------------------------- */
+
+int hqq_route_send_token(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd, enum hqq_token_kind kind,
+                         uint64_t value)
+{
+    struct hqq_token token = hqq_token_make(route->pair->id, kind, value);
+    struct sockaddr_un by_inode = {.sun_family = AF_UNIX};
+    const struct sockaddr *address = NULL;
+    socklen_t length = 0;
+    if (!route->is_connected) {
+        address = (const struct sockaddr *)(const void *)&route->name;
+        length = route->name_length;
+    }
+    if (route->path_fd >= 0) { /* this very inode, whoever has its name by now */
+        snprintf(by_inode.sun_path, sizeof(by_inode.sun_path), "/proc/self/fd/%d", route->path_fd);
+        address = (const struct sockaddr *)(const void *)&by_inode;
+        length = sizeof(by_inode);
+    }
+    HQQ_POINT("socket.token");
+    long result = hqq_kernel_sendto(fd, &token, sizeof(token), address, length);
+    if (result >= 0 && kind == HQQ_TOKEN_BELL)
+        hqq_count_own(&endpoint->counters->bells, 1);
+    return result < 0 ? (int)result : 0;
+}
+
+/* ---- Getting a pair -------------------------------------------------------------------------------------------- */
+
+static void set_reason(struct hqq_endpoint *endpoint, enum hqq_socket_reason reason)
+{
+    hqq_store32_relaxed(&endpoint->counters->reason, (uint32_t)reason);
+}
+
+static void back_off(struct hqq_route *route)
+{
+    route->backoff_ns = route->backoff_ns == 0 ? BACKOFF_FIRST_NS : route->backoff_ns * 2;
+    if (route->backoff_ns > BACKOFF_LAST_NS)
+        route->backoff_ns = BACKOFF_LAST_NS;
+    route->retry_ns = hqq_clock_ns() + route->backoff_ns;
+}
+
+/* An O_PATH descriptor of the destination, for a socket that is not connected to it. */
+static int hold_path(struct hqq_route *route)
+{
+    char path[sizeof(route->name.sun_path) + 1];
+    if (route->is_connected || !is_path(route) || route->path_fd >= 0)
+        return 0;
+    path_of(route, path);
+    int saved = errno;
+    int fd = hqq_libc.open(path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+    int result = fd < 0 ? -errno : 0;
+    errno = saved;
+    if (result == 0)
+        route->path_fd = hqq_hide_descriptor(fd);
+    return result;
+}
+
+static void let_path_go(struct hqq_route *route)
+{
+    hqq_close_hidden(route->path_fd);
+    route->path_fd = -1;
+}
+
+/* Makes a pair and leaves it at the rendezvous. */
+static int offer(struct hqq_endpoint *endpoint, struct hqq_route *route)
+{
+    struct hqq_place place;
+    struct hqq_pair *pair;
+    int memory_fd;
+    int result = hold_path(route);
+    if (result == 0)
+        result = hqq_rendezvous_place(route->rule, &route->name, route->name_length, route->path_fd, &place);
+    if (result != 0)
+        return result;
+    int fd = hqq_rendezvous_reach(route->rule, &place);
+    if (fd < 0)
+        return fd;
+    result = hqq_pair_create(route->rule, &memory_fd, &pair);
+    if (result != 0) {
+        hqq_libc.close(fd);
+        return result;
+    }
+    result = hqq_rendezvous_offer(fd, memory_fd);
+    hqq_libc.close(memory_fd);
+    if (result != 0) {
+        hqq_pair_drop(pair);
+        hqq_pair_drop(pair);
+        return result;
+    }
+    route->device = place.device;
+    route->inode = place.inode;
+    route->pair = pair;
+    pair->name = route->name;
+    pair->name_length = route->name_length;
+    if (is_path(route)) { /* as the kernel tells it: with a NUL */
+        size_t end = route->name_length;
+        if (end < sizeof(pair->name))
+            ((char *)&pair->name)[end] = '\0';
+        pair->name_length = (socklen_t)(end + 1);
+    }
+    /* To the receiving side, for what the peer sends this way (release: with its acquire). */
+    struct hqq_pair *first;
+    do {
+        first = hqq_load_pointer_acquire(&endpoint->offered);
+        pair->next = first;
+    } while (!hqq_cas_pointer_release(&endpoint->offered, first, pair));
+    return 0;
+}
+
+static void try_to_offer(struct hqq_endpoint *endpoint, struct hqq_route *route)
+{
+    if (hqq_load32_relaxed(&endpoint->park) & HQQ_PARK_SHARED)
+        return;
+    if (route->retry_ns != 0 && hqq_clock_ns() < route->retry_ns)
+        return;
+    int result = offer(endpoint, route);
+    if (result == 0) {
+        hqq_log(HQQ_LOG_INFO, "offered a link to %s", is_path(route) ? route->name.sun_path : "@");
+        hqq_add_relaxed(&endpoint->counters->links_offered, 1);
+        set_reason(endpoint, HQQ_SOCKET_WAITING);
+        route->progress = HQQ_PROGRESS_OFFERED;
+        hqq_store32_relaxed(&route->kernel_run, 0);
+        return;
+    }
+    let_path_go(route);
+    hqq_log(HQQ_LOG_INFO, "no link to %s: %s", is_path(route) ? route->name.sun_path : "@", strerror(-result));
+    set_reason(endpoint, result == -ECONNREFUSED || result == -ENOENT || result == -ENOTSOCK ? HQQ_SOCKET_PEER_PLAIN
+                         : result == -EPERM                                                 ? HQQ_SOCKET_PEER_FOREIGN
+                                                                                             : HQQ_SOCKET_RESOURCES);
+    hqq_add_relaxed(&endpoint->counters->links_refused, 1);
+    back_off(route);
+}
+
+static void prove(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd)
+{
+    if (getrandom(&route->nonce, sizeof(route->nonce), GRND_NONBLOCK) != sizeof(route->nonce) || route->nonce == 0)
+        return;
+    int result = hqq_route_send_token(endpoint, route, fd, HQQ_TOKEN_PROOF, route->nonce);
+    if (result == 0) {
+        route->progress = HQQ_PROGRESS_PROVED;
+        hqq_store32_relaxed(&route->kernel_run, 0);
+    } else if (result != -EAGAIN) {
+        hqq_route_forget_pair(endpoint, route, HQQ_SOCKET_PEER_LEFT);
+    }
+}
+
+static void open_way(struct hqq_endpoint *endpoint, struct hqq_route *route)
+{
+    struct hqq_pair *pair = route->pair;
+    pair->is_light = hqq_load32_relaxed(&pair->own->can_barrier) != 0 &&
+                     hqq_load32_relaxed(&pair->peer->can_barrier) != 0;
+    /* Release: the receiver that sees it knows that barriers are needed before the first datagram comes. */
+    hqq_store32_release(&pair->own->is_light, pair->is_light);
+    route->progress = HQQ_PROGRESS_OPEN;
+    hqq_store32_relaxed(&route->kernel_run, HQQ_ROUTE_KERNEL_RUN);
+    route->backoff_ns = 0;
+    route->retry_ns = 0;
+    hqq_add_relaxed(&endpoint->counters->links_opened, 1);
+    hqq_add32_relaxed(&endpoint->counters->links, 1);
+    set_reason(endpoint, HQQ_SOCKET_ACCELERATED);
+    hqq_log(HQQ_LOG_INFO, "link to %s is open", is_path(route) ? route->name.sun_path : "@");
+}
+
+void hqq_route_forget_pair(struct hqq_endpoint *endpoint, struct hqq_route *route, enum hqq_socket_reason reason)
+{
+    struct hqq_pair *pair = route->pair;
+    if (!pair)
+        return;
+    if (route->progress == HQQ_PROGRESS_OPEN)
+        hqq_sub32_relaxed(&endpoint->counters->links, 1);
+    hqq_store32_release(&pair->given_up, 1);
+    hqq_route_leave_ring(route);
+    route->is_reply = false;
+    route->pair = NULL;
+    route->progress = HQQ_PROGRESS_NONE;
+    set_reason(endpoint, reason);
+    back_off(route);
+    let_path_go(route);
+    hqq_pair_drop(pair);
+}
+
+/*
+ * Kernel -> ring: a numbered token in the kernel's queue, and the same number on the next datagram in the ring. Only
+ * with none of our threads inside a kernel send: its datagram would come after the token.
+ */
+static bool enter_ring(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd)
+{
+    struct hqq_pair *pair = route->pair;
+    if (hqq_load32_relaxed(&route->kernel_run) < HQQ_ROUTE_KERNEL_RUN || hqq_load32_relaxed(&route->inside) != 0 ||
+        hqq_door_kind(hqq_load32_relaxed(&pair->peer->door)) >= HQQ_DOOR_PARKED)
+        return false;
+    uint64_t depth = hqq_ring_depth(&pair->tx);
+    if (depth > pair->tx.count / 2)
+        return false;
+    int result = hqq_route_send_token(endpoint, route, fd, HQQ_TOKEN_BARRIER, pair->barrier + 1);
+    if (result != 0) {
+        if (result != -EAGAIN)
+            hqq_route_forget_pair(endpoint, route, HQQ_SOCKET_PEER_LEFT);
+        return false;
+    }
+    pair->barrier++;
+    route->barrier_due = pair->barrier;
+    route->is_on_ring = true;
+    route->sent_ticks = 0;
+    route->stuck_ns = 0;
+    hqq_count_own(&endpoint->counters->switches, 1);
+    hqq_log(HQQ_LOG_DEBUG, "on the ring, barrier %llu", (unsigned long long)pair->barrier);
+    return true;
+}
+
+bool hqq_route_advance(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd)
+{
+    if (endpoint->is_send_plain)
+        return false;
+    if (route->pair && hqq_door_kind(hqq_load32_relaxed(&route->pair->peer->door)) == HQQ_DOOR_CLOSED)
+        hqq_route_forget_pair(endpoint, route, HQQ_SOCKET_PEER_LEFT);
+    switch (route->progress) {
+    case HQQ_PROGRESS_NONE:
+        if (hqq_load32_relaxed(&route->kernel_run) >= route->rule->link_after)
+            try_to_offer(endpoint, route);
+        return false;
+    case HQQ_PROGRESS_OFFERED:
+        if (hqq_load32_acquire(&route->pair->peer->stage) != HQQ_STAGE_SEEN)
+            return false;
+        if (!route->is_reply) {
+            prove(endpoint, route, fd);
+            return false;
+        }
+        open_way(endpoint, route);
+        return enter_ring(endpoint, route, fd);
+    case HQQ_PROGRESS_PROVED:
+        if (hqq_load_acquire(&route->pair->peer->echo) != route->nonce) {
+            if (hqq_load32_relaxed(&route->kernel_run) >= PROOF_PATIENCE)
+                prove(endpoint, route, fd);
+            return false;
+        }
+        open_way(endpoint, route);
+        return enter_ring(endpoint, route, fd);
+    case HQQ_PROGRESS_OPEN:
+    default:
+        return enter_ring(endpoint, route, fd);
+    }
+}
+
+void hqq_route_adopt(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
+{
+    const struct sockaddr *address = (const struct sockaddr *)(const void *)&pair->name;
+    struct hqq_route *route = endpoint->peer;
+    socklen_t length = significant_length(address, pair->name_length);
+    if (length <= offsetof(struct sockaddr_un, sun_path))
+        return; /* nobody can answer an unnamed socket */
+    if (!route || !is_to(route, address, length)) {
+        route = NULL;
+        unsigned bucket = bucket_of(address, length);
+        for (struct hqq_route *at = endpoint->bucket[bucket]; at && !route; at = at->next) {
+            if (is_to(at, address, length))
+                route = at;
+        }
+        if (!route) {
+            route = make(endpoint, address, length, endpoint->rule);
+            if (!route)
+                return;
+            route->next = endpoint->bucket[bucket];
+            endpoint->bucket[bucket] = route;
+        }
+    }
+    if (route->pair) {
+        /* Both have offered. The pair with the lower id serves both ways, where ours is not in use already. */
+        if (route->progress == HQQ_PROGRESS_OPEN || route->pair->id.word[0] < pair->id.word[0])
+            return;
+        hqq_route_forget_pair(endpoint, route, HQQ_SOCKET_WAITING);
+    }
+    struct hqq_place place;
+    if (hold_path(route) != 0 ||
+        hqq_rendezvous_place(route->rule, &route->name, route->name_length, route->path_fd, &place) != 0) {
+        let_path_go(route);
+        return;
+    }
+    route->device = place.device;
+    route->inode = place.inode;
+    hqq_add32_relaxed(&pair->references, 1);
+    route->pair = pair;
+    route->is_reply = true;
+    route->progress = HQQ_PROGRESS_OFFERED;
+}
+
+static struct hqq_route *chain(struct hqq_endpoint *endpoint, int index)
+{
+    return index < 0 ? endpoint->peer : endpoint->bucket[index];
+}
+
+void hqq_route_move_descriptor(struct hqq_endpoint *endpoint, int from, int to)
+{
+    for (int i = -1; i < HQQ_ROUTE_BUCKETS; i++) {
+        for (struct hqq_route *route = chain(endpoint, i); route; route = route->next) {
+            if (route->path_fd == from)
+                route->path_fd = to;
+        }
+    }
+}
+
+/* Slots hold what they hold: the last one of a datagram counts whole. */
+int hqq_route_unread(struct hqq_endpoint *endpoint)
+{
+    uint64_t bytes = 0;
+    if (!hqq_lock_take(&endpoint->send_lock))
+        return 0;
+    for (int i = -1; i < HQQ_ROUTE_BUCKETS; i++) {
+        for (struct hqq_route *route = chain(endpoint, i); route; route = route->next) {
+            if (route->pair)
+                bytes += hqq_ring_depth(&route->pair->tx) * route->pair->tx.buffer_size;
+        }
+    }
+    hqq_lock_give(&endpoint->send_lock);
+    return bytes < INT_MAX ? (int)bytes : INT_MAX;
+}
+
+void hqq_route_forget_all(struct hqq_endpoint *endpoint)
+{
+    for (int i = -1; i < HQQ_ROUTE_BUCKETS; i++) {
+        for (struct hqq_route *route = chain(endpoint, i); route; route = route->next) {
+            hqq_route_forget_pair(endpoint, route, HQQ_SOCKET_NO_TRAFFIC);
+            route->retry_ns = route->backoff_ns = 0;
+        }
+    }
+}
+
+void hqq_route_disconnect(struct hqq_endpoint *endpoint)
+{
+    struct hqq_route *route = endpoint->peer;
+    if (!route)
+        return;
+    hqq_route_forget_pair(endpoint, route, HQQ_SOCKET_NO_TRAFFIC);
+    endpoint->peer = NULL;
+    endpoint->route_count--;
+    if (hqq_load32_relaxed(&route->inside) == 0)
+        talloc_free(route);
+}
+
+void hqq_route_end_all(struct hqq_endpoint *endpoint, bool is_own)
+{
+    bool is_used = false;
+    for (int i = -1; i < HQQ_ROUTE_BUCKETS; i++) {
+        for (struct hqq_route *route = chain(endpoint, i); route; route = route->next) {
+            struct hqq_pair *pair = route->pair;
+            route->pair = NULL;
+            is_used |= is_own && hqq_load32_relaxed(&route->inside) != 0;
+            hqq_close_hidden(route->path_fd);
+            if (pair && is_own)
+                hqq_store32_release(&pair->own->door, HQQ_DOOR_CLOSED);
+            if (pair)
+                hqq_pair_drop(pair);
+        }
+        if (i >= 0)
+            endpoint->bucket[i] = NULL;
+    }
+    endpoint->peer = NULL;
+    endpoint->last = NULL;
+    endpoint->route_count = 0;
+    if (!is_used) /* else a thread is still inside a kernel send: its route is let be */
+        talloc_free(endpoint->tree);
+    endpoint->tree = NULL;
+    if (is_own)
+        hqq_store32_relaxed(&endpoint->counters->links, 0);
+}

@@ -1,0 +1,66 @@
+/*
+ * Routes: the destinations of an endpoint, and how a destination gets its pair. Everything here is done under the
+ * endpoint's send lock and never waits.
+ */
+#ifndef HQQ_SOCKET_ROUTE_H
+#define HQQ_SOCKET_ROUTE_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "socket/endpoint.h"
+
+/* Datagrams that go through the kernel for another reason than a full ring before the ring is tried again: whoever
+ * mixes the two does not pay for a switch each time. */
+#define HQQ_ROUTE_KERNEL_RUN 4
+
+/* The route to an address, made if it is configured and not there yet; NULL: the kernel's business. */
+struct hqq_route *hqq_route_find(struct hqq_endpoint *endpoint, const struct sockaddr *address, socklen_t length);
+
+/* Looks whether the way to the ring can go on: offers a pair, proves, opens, and enters the ring. To be called before
+ * a datagram is sent through the kernel. True if this datagram is to take the ring. */
+bool hqq_route_advance(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd);
+
+/* Sends a token to the destination. 0 or -errno. */
+int hqq_route_send_token(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd, enum hqq_token_kind kind,
+                         uint64_t value);
+
+/* Gives the pair up: its sending half ends here. */
+void hqq_route_forget_pair(struct hqq_endpoint *endpoint, struct hqq_route *route, enum hqq_socket_reason reason);
+
+/* The next datagrams take the kernel. */
+static inline void hqq_route_leave_ring(struct hqq_route *route)
+{
+    route->is_on_ring = false;
+    route->barrier_due = 0;
+    hqq_store32_relaxed(&route->kernel_run, 0);
+}
+
+/* Replies to the peer of a pair that it offered go through it, too. Under both locks. */
+void hqq_route_adopt(struct hqq_endpoint *endpoint, struct hqq_pair *pair);
+
+/* Bytes in rings that the peers have not taken: SIOCOUTQ. Takes the send lock. */
+int hqq_route_unread(struct hqq_endpoint *endpoint);
+
+/* A descriptor of ours has another number now. */
+void hqq_route_move_descriptor(struct hqq_endpoint *endpoint, int from, int to);
+
+/* Gives all pairs up; the routes stay. */
+void hqq_route_forget_all(struct hqq_endpoint *endpoint);
+
+/* The socket is not connected any more. */
+void hqq_route_disconnect(struct hqq_endpoint *endpoint);
+
+/* Makes the route of a connected socket; NULL if it is not configured. */
+struct hqq_route *hqq_route_connect(struct hqq_endpoint *endpoint, const struct sockaddr *address, socklen_t length);
+
+/* Looks whether the name still leads to the same inode. */
+bool hqq_route_is_current(const struct hqq_route *route);
+
+/* True if nobody who knows the pair receives at the other side any more. */
+bool hqq_route_is_deserted(const struct hqq_route *route);
+
+/* All of them end: the socket is closed, or this is a child. is_own: false leaves the region alone. */
+void hqq_route_end_all(struct hqq_endpoint *endpoint, bool is_own);
+
+#endif

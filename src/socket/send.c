@@ -1,0 +1,363 @@
+#include "socket/send.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include <hqq/link.h>
+
+#include "base/point.h"
+#include "layout/packet.h"
+#include "platform/clock.h"
+#include "platform/trace.h"
+#include "ring/consume.h"
+#include "ring/produce.h"
+#include "socket/fork.h"
+#include "socket/gather.h"
+#include "socket/kernel.h"
+#include "socket/route.h"
+#include "socket/spin.h"
+
+/* Flags that the ring can serve; the rest is the kernel's. */
+#define RING_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_CONFIRM | MSG_DONTROUTE)
+
+/* How often a name is looked at while there is traffic, and how long a peer may leave datagrams unread before it is
+ * asked whether it still knows the pair. */
+#define NAME_LOOK_NS (1 * HQQ_NS_PER_MS)
+#define STUCK_NS (2 * HQQ_NS_PER_MS)
+
+/* ConnCopy's frame flags. */
+#define FRAME_BEGIN 1u
+#define FRAME_END 2u
+
+/* One send. */
+struct sending {
+    struct hqq_endpoint *endpoint;
+    struct hqq_route *route;
+    int fd, flags;
+    const struct msghdr *message;
+    size_t length;
+    bool may_wait;
+};
+
+/* What became of a try on the ring. */
+enum outcome {
+    SENT,
+    USE_KERNEL,
+    FAILED, /* with an error that is the app's */
+};
+
+/* ---- Through the kernel ---------------------------------------------------------------------------------------- */
+
+static void leave_kernel(void *route)
+{
+    hqq_sub32_release(&((struct hqq_route *)route)->inside, 1);
+}
+
+/* The app's own call. Called with the lock, which is given back: it may sleep. */
+static ssize_t send_through_kernel(const struct sending *sending)
+{
+    struct hqq_endpoint *endpoint = sending->endpoint;
+    struct hqq_route *route = sending->route;
+    ssize_t result;
+    if (!route) {
+        hqq_lock_give(&endpoint->send_lock);
+        result = hqq_libc.sendmsg(sending->fd, sending->message, sending->flags);
+        if (result >= 0)
+            hqq_add_relaxed(&endpoint->counters->sent_kernel, 1);
+        return result;
+    }
+    hqq_add32_relaxed(&route->inside, 1);
+    hqq_lock_give(&endpoint->send_lock);
+    HQQ_POINT("socket.kernel");
+    pthread_cleanup_push(leave_kernel, route);
+    result = hqq_libc.sendmsg(sending->fd, sending->message, sending->flags);
+    pthread_cleanup_pop(1);
+    if (result >= 0) {
+        hqq_add_relaxed(&endpoint->counters->sent_kernel, 1);
+        hqq_add32_relaxed(&route->kernel_run, 1);
+    }
+    return result;
+}
+
+/* ---- Through the ring ------------------------------------------------------------------------------------------ */
+
+static void store_slot(const struct sending *sending, uint64_t position, const struct hqq_packet *packet)
+{
+    struct hqq_ring *ring = &sending->route->pair->tx;
+    hqq_packet_store(hqq_ring_packet(ring, position), packet);
+    hqq_ring_publish(ring, position);
+}
+
+/* Fills claimed slots and publishes them from last to first, so that the reader finds all or nothing. */
+static void fill(const struct sending *sending, uint64_t position, uint64_t slots)
+{
+    struct hqq_pair *pair = sending->route->pair;
+    struct hqq_ring *ring = &pair->tx;
+    struct hqq_cursor cursor = {.part = sending->message->msg_iov, .parts = sending->message->msg_iovlen};
+    uint64_t barrier = sending->route->barrier_due;
+    sending->route->barrier_due = 0;
+    if (__builtin_expect(slots == 1 && sending->length != 0, 1)) {
+        hqq_cursor_copy_from(&cursor, hqq_ring_buffer(ring, position), sending->length);
+        const struct hqq_packet packet = {
+            .opcode = HQQ_OPCODE_COPY,
+            .operand = {position + 1, position & ring->mask, sending->length, 0, 0, 0, barrier},
+        };
+        store_slot(sending, position, &packet);
+        return;
+    }
+    uint64_t size = ring->buffer_size;
+    uint64_t message = ++pair->message;
+    for (uint64_t i = 0; i < slots; i++) {
+        uint64_t piece = i + 1 < slots ? size : sending->length - i * size;
+        hqq_cursor_copy_from(&cursor, hqq_ring_buffer(ring, position + i), piece);
+    }
+    for (uint64_t i = slots; i-- > 0;) {
+        uint64_t piece = i + 1 < slots ? size : sending->length - i * size;
+        uint64_t flags = (i == 0 ? FRAME_BEGIN : 0) | (i + 1 == slots ? FRAME_END : 0);
+        const struct hqq_packet packet = {
+            .opcode = HQQ_OPCODE_CONN_COPY,
+            .operand = {0, message, sending->length, i * size, piece, flags, i == 0 ? barrier : 0},
+        };
+        store_slot(sending, position + i, &packet);
+    }
+}
+
+/*
+ * The peer will not look by itself, and could not be told: the datagram is taken back, if it is still there and alone.
+ * With others before it the peer is reading, and goes on until it finds the ring empty. True: it is ours again.
+ */
+static bool take_back(const struct sending *sending, uint64_t position, uint64_t slots)
+{
+    struct hqq_ring *ring = &sending->route->pair->tx;
+    uint64_t expected = position;
+    HQQ_POINT("socket.refused");
+    if (!hqq_cas_acq_rel(hqq_ring_r(ring), &expected, position + slots))
+        return false;
+    for (uint64_t i = 0; i < slots; i++)
+        hqq_ring_release(ring, position + i);
+    hqq_count_own(&sending->endpoint->counters->taken_back, 1);
+    return true;
+}
+
+/* After a token of ours met an error: the receiver is gone. What it met is what this call reports, unless the app
+ * named the destination and the kernel may know another one of that name. */
+static enum outcome give_up(const struct sending *sending, int error, uint64_t position, uint64_t slots)
+{
+    struct hqq_route *route = sending->route;
+    bool is_connected = route->is_connected;
+    bool is_back = take_back(sending, position, slots);
+    hqq_route_forget_pair(sending->endpoint, route, HQQ_SOCKET_PEER_LEFT);
+    if (!is_back)
+        return SENT;
+    if (!is_connected)
+        return USE_KERNEL;
+    errno = -error;
+    return FAILED;
+}
+
+/* Rings the bell of a receiver that sleeps, or may be gone. */
+static enum outcome ring_bell(const struct sending *sending, uint32_t door, uint64_t position, uint64_t slots)
+{
+    struct hqq_route *route = sending->route;
+    struct hqq_pair *pair = route->pair;
+    if (hqq_door_kind(door) >= HQQ_DOOR_PARKED) {
+        bool is_back = take_back(sending, position, slots);
+        hqq_route_leave_ring(route);
+        return is_back ? USE_KERNEL : SENT;
+    }
+    int result =
+        hqq_route_send_token(sending->endpoint, route, sending->fd, HQQ_TOKEN_BELL, door >> HQQ_DOOR_BITS);
+    HQQ_POINT("socket.rung");
+    if (result == 0) {
+        /* Disarmed only now. If the receiver has armed anew meanwhile the epoch is another, and the door stays. */
+        if (hqq_door_kind(door) == HQQ_DOOR_ARMED)
+            hqq_cas32_relaxed(&pair->peer->door, door, HQQ_DOOR_AWAKE);
+        return SENT;
+    }
+    if (result == -EAGAIN || result == -ENOBUFS || result == -ENOMEM) {
+        if (hqq_door_kind(door) != HQQ_DOOR_ARMED)
+            return SENT; /* it was but a question whether anybody is there: the queue is full, so somebody is */
+        bool is_back = take_back(sending, position, slots);
+        if (!is_back)
+            return SENT;
+        hqq_route_leave_ring(route);
+        return USE_KERNEL;
+    }
+    return give_up(sending, result, position, slots);
+}
+
+/*
+ * A receiver that seems awake may be gone without a word. Asked now and then: after a pause of ours, and when it has
+ * not read for a while. True: ring, whatever the door says.
+ */
+static bool is_question_due(struct hqq_route *route, uint64_t now)
+{
+    uint64_t r;
+    if (route->sent_ticks != 0 && now - route->sent_ticks > hqq_ticks_long_ago())
+        return true;
+    if (now - route->checked_ticks <= hqq_ticks_long_ago())
+        return false;
+    r = hqq_load_relaxed(hqq_ring_r(&route->pair->tx));
+    bool has_moved = r != route->seen_r;
+    route->seen_r = r;
+    route->checked_ticks = now;
+    return !has_moved;
+}
+
+/* Whoever read the ring has gone, and the socket is there still: what was not read goes through the kernel. */
+static void send_again(const struct sending *sending)
+{
+    const struct hqq_route *route = sending->route;
+    struct hqq_ring *ring = &route->pair->tx;
+    uint64_t position;
+    hqq_log(HQQ_LOG_INFO, "the receiver has gone, its socket has not: %llu slots are sent again",
+            (unsigned long long)hqq_ring_depth(ring));
+    for (uint64_t i = 0; i < ring->count && hqq_ring_peek(ring, &position); i++) {
+        const hqq_atomic_u64 *element = hqq_ring_packet(ring, position);
+        uint64_t length = hqq_load_relaxed(&element[1 + HQQ_COPY_SIZE]);
+        uint64_t slots = hqq_pair_slots(ring, length);
+        struct iovec parts[IOV_MAX];
+        if (length > hqq_pair_longest(route->pair) || slots > IOV_MAX)
+            return;
+        for (uint64_t k = 0; k < slots; k++) {
+            uint64_t left = length - k * ring->buffer_size;
+            parts[k].iov_base = hqq_ring_buffer(ring, position + k);
+            parts[k].iov_len = left < ring->buffer_size ? left : ring->buffer_size;
+        }
+        struct msghdr message = *sending->message;
+        message.msg_iov = parts;
+        message.msg_iovlen = slots;
+        if (hqq_kernel_sendmsg(sending->fd, &message) < 0 || !take_back(sending, position, slots))
+            return;
+    }
+}
+
+/* The slow questions, at most once a millisecond: is the name still the same socket's, and does anybody there know the
+ * pair? False: the pair is gone. */
+static bool check_route(const struct sending *sending)
+{
+    struct hqq_route *route = sending->route;
+    struct hqq_ring *ring = &route->pair->tx;
+    uint64_t now = hqq_clock_ns();
+    if (!hqq_is_due(now, route->looked_ns, NAME_LOOK_NS))
+        return true;
+    route->looked_ns = now;
+    if (!hqq_route_is_current(route)) {
+        hqq_route_forget_pair(sending->endpoint, route, HQQ_SOCKET_PEER_LEFT);
+        route->retry_ns = 0;
+        return false;
+    }
+    uint64_t r = hqq_load_relaxed(hqq_ring_r(ring));
+    if (r != route->stuck_r || hqq_ring_depth(ring) == 0) {
+        route->stuck_r = r;
+        route->stuck_ns = 0;
+        return true;
+    }
+    if (route->stuck_ns == 0)
+        route->stuck_ns = now;
+    if (now - route->stuck_ns < STUCK_NS || !hqq_route_is_deserted(route))
+        return true;
+    send_again(sending);
+    hqq_route_forget_pair(sending->endpoint, route, HQQ_SOCKET_PEER_LEFT);
+    route->retry_ns = 0;
+    return false;
+}
+
+static enum outcome try_ring(const struct sending *sending)
+{
+    struct hqq_route *route = sending->route;
+    struct hqq_pair *pair = route->pair;
+    struct hqq_ring *ring = &pair->tx;
+    uint64_t slots = hqq_pair_slots(ring, sending->length);
+    uint32_t door = hqq_load32_relaxed(&pair->peer->door);
+    uint64_t position = 0;
+
+    if (__builtin_expect(hqq_door_kind(door) >= HQQ_DOOR_PARKED || sending->length > hqq_pair_longest(pair), 0)) {
+        hqq_route_leave_ring(route);
+        return USE_KERNEL;
+    }
+    uint64_t now = hqq_ticks();
+    bool is_question = is_question_due(route, now);
+    if (__builtin_expect(is_question, 0) && !check_route(sending))
+        return USE_KERNEL;
+    /* One producer at a time, under the lock: if the last of the slots is free, so are those before it. */
+    if (__builtin_expect(!hqq_ring_is_writable_ahead(ring, slots), 0) &&
+        !(sending->may_wait && hqq_spin_for_space(sending->endpoint, pair, slots))) {
+        hqq_count_own(&sending->endpoint->counters->spills, 1);
+        hqq_route_leave_ring(route);
+        hqq_store32_relaxed(&route->kernel_run, HQQ_ROUTE_KERNEL_RUN); /* back as soon as there is room */
+        return USE_KERNEL;
+    }
+    if (__builtin_expect(hqq_ring_claim_write(ring, slots, &position) != slots, 0)) {
+        hqq_route_forget_pair(sending->endpoint, route, HQQ_SOCKET_PEER_LEFT); /* the peer meddles */
+        return USE_KERNEL;
+    }
+    fill(sending, position, slots);
+    route->sent_ticks = now;
+    if (pair->is_light)
+        hqq_fence_compiler(); /* edge D2: with the barrier that the receiver makes us pass */
+    else
+        hqq_fence_full(); /* edge D1: with the fence in hqq_doorbell_arm() */
+    door = hqq_load32_relaxed(&pair->peer->door);
+    HQQ_POINT("socket.published");
+    if (__builtin_expect(door != HQQ_DOOR_AWAKE || is_question, 0)) {
+        enum outcome outcome = ring_bell(sending, door, position, slots);
+        if (outcome != SENT)
+            return outcome;
+    } else {
+        hqq_ring_prefetch_produce(ring, position, sending->length);
+    }
+    hqq_count_own(&sending->endpoint->counters->sent_ring, 1);
+    hqq_count_own(&sending->endpoint->counters->sent_ring_bytes, sending->length);
+    return SENT;
+}
+
+/* ---- The call -------------------------------------------------------------------------------------------------- */
+
+/* True if this datagram may take a ring at all. */
+static bool is_plain(const struct sending *sending)
+{
+    return sending->message->msg_controllen == 0 && (sending->flags & ~RING_FLAGS) == 0 &&
+           sending->length <= hqq_load_relaxed(&sending->endpoint->longest);
+}
+
+ssize_t hqq_send_message(struct hqq_endpoint *endpoint, int fd, const struct msghdr *message, int flags)
+{
+    struct sending sending = {.endpoint = endpoint, .fd = fd, .flags = flags, .message = message};
+    if (__builtin_expect(!hqq_endpoint_is_own(endpoint), 0))
+        hqq_fork_noticed();
+    if (!hqq_vector_length(message->msg_iov, message->msg_iovlen, &sending.length))
+        return hqq_libc.sendmsg(fd, message, flags);
+    if (!hqq_lock_take(&endpoint->send_lock)) { /* a signal handler inside a send */
+        hqq_store32_relaxed(&endpoint->is_disturbed, 1);
+        return hqq_libc.sendmsg(fd, message, flags);
+    }
+    if (__builtin_expect(!hqq_endpoint_is_live(endpoint, fd), 0)) {
+        hqq_lock_give(&endpoint->send_lock);
+        return hqq_libc.sendmsg(fd, message, flags);
+    }
+    sending.may_wait = (flags & MSG_DONTWAIT) == 0 && hqq_load32_relaxed(&endpoint->is_nonblocking) == 0;
+    sending.route = message->msg_name
+                        ? hqq_route_find(endpoint, message->msg_name, message->msg_namelen)
+                        : endpoint->peer;
+    struct hqq_route *route = sending.route;
+    if (__builtin_expect(!route, 0))
+        return send_through_kernel(&sending);
+    if (__builtin_expect(hqq_load32_relaxed(&endpoint->is_disturbed) != 0, 0)) {
+        hqq_store32_relaxed(&endpoint->is_disturbed, 0);
+        hqq_route_leave_ring(route);
+    }
+    if (__builtin_expect(!is_plain(&sending), 0)) {
+        hqq_route_leave_ring(route);
+        return send_through_kernel(&sending);
+    }
+    if (route->is_on_ring || hqq_route_advance(endpoint, route, fd)) {
+        enum outcome outcome = try_ring(&sending);
+        if (__builtin_expect(outcome != USE_KERNEL, 1)) {
+            hqq_lock_give(&endpoint->send_lock);
+            return outcome == SENT ? (ssize_t)sending.length : -1;
+        }
+    }
+    return send_through_kernel(&sending);
+}

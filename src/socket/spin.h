@@ -1,0 +1,38 @@
+/*
+ * Spinning before a sleep, for a bounded time that adapts: as long as it pays, and hardly at all where it does not.
+ * On a single processor the other side can't run while we spin, so there the processor is given up instead.
+ */
+#ifndef HQQ_SOCKET_SPIN_H
+#define HQQ_SOCKET_SPIN_H
+
+#include <stdbool.h>
+
+#include "socket/endpoint.h"
+
+/* Under the receive lock: waits a little for a ring of this endpoint to have something. */
+bool hqq_spin_for_data(struct hqq_endpoint *endpoint);
+
+/* Under the send lock: waits a little for a ring to have room for count slots; as long as the peer makes progress. */
+bool hqq_spin_for_space(struct hqq_endpoint *endpoint, struct hqq_pair *pair, uint64_t count);
+
+/* True if this thread may run on one processor only. */
+bool hqq_spin_is_alone(void);
+
+/* After a sleep of this long: whether a spin would have been better. */
+void hqq_spin_learn(struct hqq_endpoint *endpoint, uint64_t slept_ns);
+
+/* A cheap clock of unknown unit, for "is it long ago?", and about how many of its ticks 200 us are. */
+static inline uint64_t hqq_ticks(void)
+{
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+    uint64_t ticks;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+    return ticks;
+#endif
+}
+
+uint64_t hqq_ticks_long_ago(void);
+
+#endif
