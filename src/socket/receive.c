@@ -185,18 +185,28 @@ static ssize_t take_from_rings(const struct receiving *receiving)
     return NOTHING;
 }
 
-/* True if some ring holds a datagram whose barrier has not been passed. */
-static bool pass_barriers(struct hqq_endpoint *endpoint)
+/* Notes which barriers stand in the way, before a look at the kernel's queue. */
+static void note_barriers(struct hqq_endpoint *endpoint)
 {
-    bool passed = false;
     for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next) {
         struct head head;
-        if (look_at(pair, &head) == LOOK_BLOCKED) {
-            pair->passed = head.barrier;
-            passed = true;
-        }
+        pair->noted = look_at(pair, &head) == LOOK_BLOCKED ? head.barrier : 0;
     }
-    return passed;
+}
+
+/* The queue was empty after they were noted: their tokens, which were sent before, are lost, or another process took
+ * them. True if there were any. */
+static bool pass_noted_barriers(struct hqq_endpoint *endpoint)
+{
+    bool has_passed = false;
+    for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next) {
+        if (pair->noted > pair->passed) {
+            pair->passed = pair->noted;
+            has_passed = true;
+        }
+        pair->noted = 0;
+    }
+    return has_passed;
 }
 
 /* ---- From the kernel ------------------------------------------------------------------------------------------- */
@@ -435,11 +445,12 @@ static ssize_t take_from_kernel(const struct receiving *receiving)
         if (endpoint->may_meet_tokens && !endpoint->head_is_data) {
             struct hqq_token token;
             long error = 0;
+            note_barriers(endpoint);
             switch (look_at_kernel(receiving->fd, &token, &error)) {
             case HEAD_ERROR:
                 return error;
             case HEAD_EMPTY:
-                if (pass_barriers(endpoint)) /* their tokens were lost */
+                if (pass_noted_barriers(endpoint))
                     return take_from_rings(receiving);
                 return NOTHING;
             case HEAD_DATA:
@@ -515,12 +526,13 @@ bool hqq_receive_is_ready(struct hqq_endpoint *endpoint, int fd)
                 return true;
         }
         struct hqq_token token;
+        note_barriers(endpoint);
         switch (ask_kernel(fd, &token)) {
         case HEAD_DATA:
         case HEAD_ERROR:
             return true;
         case HEAD_EMPTY:
-            if (!pass_barriers(endpoint))
+            if (!pass_noted_barriers(endpoint))
                 return false;
             break;
         case HEAD_TOKEN:

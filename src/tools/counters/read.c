@@ -195,6 +195,11 @@ static int read_head(const struct hqq_counters_head *head, struct counters_proce
             return result;
     }
     drop_shadows(process);
+    /* Names are children of the array, which shrinks to what is used; it may well stay as it is. */
+    struct counters_socket *shrunk =
+        talloc_realloc(process, process->sockets, struct counters_socket, (unsigned)process->count + 1);
+    if (shrunk)
+        process->sockets = shrunk;
     return 0;
 }
 

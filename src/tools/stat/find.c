@@ -16,6 +16,7 @@
 #include <hqq/link.h>
 
 #define PROCESSES_MAX 65536
+#define MEMFDS_MAX 8 /* of one process that are looked at */
 
 /* ---- One descriptor -------------------------------------------------------------------------------------------- */
 
@@ -97,28 +98,28 @@ static uint64_t own_pid_of(pid_t pid)
     return own;
 }
 
-/* Calls found for each descriptor of such a name until it returns no -EPROTO. 0 or -errno. */
+/* Calls found for each memfd of such a name: there are several where both the library and the preload are used. 0 if
+ * it returned that for one; else -errno. */
 static int each_memfd(pid_t pid, int flags, int (*found)(void *context, pid_t pid, int fd), void *context)
 {
     char path[40];
-    int result = -ENOENT;
+    int result = -ENOENT, seen = 0;
     snprintf(path, sizeof(path), "/proc/%ld/fd", (long)pid);
     DIR *folder = opendir(path);
     if (!folder)
         return errno == ENOENT ? -ESRCH : -errno;
-    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+    for (const struct dirent *entry; seen < MEMFDS_MAX && (entry = readdir(folder)) != NULL;) {
         if (!isdigit((unsigned char)entry->d_name[0]) || !has_name(dirfd(folder), entry->d_name))
             continue;
+        seen++;
         int fd = open_memfd(dirfd(folder), entry->d_name, flags);
         int done = fd >= 0 ? found(context, pid, fd) : fd;
         if (fd >= 0)
             close(fd);
-        if (done == 0 || done == -ENOMEM) {
+        if (done == 0 || done == -ENOMEM || (done == -EACCES && result != 0))
             result = done;
+        if (done == -ENOMEM)
             break;
-        }
-        if (done == -EACCES)
-            result = done;
     }
     closedir(folder);
     return result;
