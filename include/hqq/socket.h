@@ -71,8 +71,8 @@ HQQ_EXPORT ssize_t hqq_preadv2(int fd, const struct iovec *parts, int count, off
 HQQ_EXPORT int hqq_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
 HQQ_EXPORT int hqq_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask);
 HQQ_EXPORT int hqq_select(int count, fd_set *reading, fd_set *writing, fd_set *special, struct timeval *timeout);
-HQQ_EXPORT int hqq_pselect(int count, fd_set *reading, fd_set *writing, fd_set *special,
-                           const struct timespec *timeout, const sigset_t *mask);
+HQQ_EXPORT int hqq_pselect(int count, fd_set *reading, fd_set *writing, fd_set *special, const struct timespec *timeout,
+                           const sigset_t *mask);
 HQQ_EXPORT int hqq_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
 HQQ_EXPORT int hqq_epoll_wait(int epoll, struct epoll_event *events, int count, int timeout_ms);
 HQQ_EXPORT int hqq_epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout_ms, const sigset_t *mask);
@@ -92,22 +92,22 @@ HQQ_EXPORT int hqq_ioctl(int fd, unsigned long request, ...);
 
 /* Why a socket's datagrams go through the kernel. */
 enum hqq_socket_reason {
-    HQQ_SOCKET_ACCELERATED = 0,   /* they do not: at least one link is open */
-    HQQ_SOCKET_NOT_OURS = 1,      /* no AF_UNIX datagram socket, or not made, bound or connected through HQQ */
+    HQQ_SOCKET_ACCELERATED = 0,    /* they do not: at least one link is open */
+    HQQ_SOCKET_NOT_OURS = 1,       /* no AF_UNIX datagram socket, or not made, bound or connected through HQQ */
     HQQ_SOCKET_NOT_CONFIGURED = 2, /* its path is not among the configured ones */
-    HQQ_SOCKET_NO_TRAFFIC = 3,    /* too few datagrams yet */
-    HQQ_SOCKET_PEER_PLAIN = 4,    /* nobody at the other end speaks HQQ */
-    HQQ_SOCKET_PEER_FOREIGN = 5,  /* who answers there is another user, who may not */
-    HQQ_SOCKET_WAITING = 6,       /* a link was offered; the peer has not received on its socket since */
-    HQQ_SOCKET_OPTION = 7,        /* an option or a use that only the kernel can serve: credentials, SO_PEEK_OFF, ... */
-    HQQ_SOCKET_SHARED = 8,        /* several processes receive on it */
-    HQQ_SOCKET_RESOURCES = 9,     /* out of memory, descriptors or links */
-    HQQ_SOCKET_PEER_LEFT = 10,    /* the last link ended with its peer */
+    HQQ_SOCKET_NO_TRAFFIC = 3,     /* too few datagrams yet */
+    HQQ_SOCKET_PEER_PLAIN = 4,     /* nobody at the other end speaks HQQ */
+    HQQ_SOCKET_PEER_FOREIGN = 5,   /* who answers there is another user, who may not */
+    HQQ_SOCKET_WAITING = 6,        /* a link was offered; the peer has not received on its socket since */
+    HQQ_SOCKET_OPTION = 7,     /* an option or a use that only the kernel can serve: credentials, SO_PEEK_OFF, ... */
+    HQQ_SOCKET_SHARED = 8,     /* several processes receive on it */
+    HQQ_SOCKET_RESOURCES = 9,  /* out of memory, descriptors or links */
+    HQQ_SOCKET_PEER_LEFT = 10, /* the last link ended with its peer */
 };
 
 struct hqq_socket_status {
-    enum hqq_socket_reason reason; /* ACCELERATED if any link is open */
-    uint32_t links;                /* open links */
+    enum hqq_socket_reason reason;                                   /* ACCELERATED if any link is open */
+    uint32_t links;                                                  /* open links */
     uint64_t sent_ring, sent_kernel, received_ring, received_kernel; /* datagrams of this process on this socket */
 };
 

@@ -26,6 +26,15 @@ const char *const hqq_point_labels[] = {
     "recover.swept",         /* one slot was freed */
     "recover.done",          /* all slots are freed, the end is not marked dead yet */
     "end.closing",           /* the end is marked closed, nobody is woken yet */
+    "socket.kernel",         /* inside a kernel send, without the lock */
+    "socket.token",          /* about to send a token */
+    "socket.published",      /* a datagram is in the ring, the door was looked at, no token sent yet */
+    "socket.rung",           /* the bell's token was sent or refused, the door is armed still */
+    "socket.refused",        /* about to take a datagram back */
+    "socket.taken",          /* a receiver has claimed a datagram */
+    "socket.arming",         /* nothing was found, doors are not armed yet */
+    "socket.armed",          /* doors are armed, the rings were not looked at again */
+    "socket.asleep",         /* armed, empty, about to sleep in the kernel */
     NULL,
 };
 #endif

@@ -124,6 +124,7 @@ void hqq_doorbell_arm(struct hqq_endpoint *endpoint)
     bool has_light = false;
     if (!endpoint->active)
         return;
+    HQQ_POINT("socket.arming");
     if (!endpoint->is_parked) {
         for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next) {
             pair->epoch = (pair->epoch + 1) & (UINT32_MAX >> HQQ_DOOR_BITS);

@@ -98,6 +98,8 @@ static void begin(struct hqq_endpoint *endpoint, int fd, const struct hqq_rule *
     endpoint->pair_count = endpoint->turn = endpoint->run = endpoint->calm = 0;
     endpoint->head_is_data = endpoint->is_parked = endpoint->may_meet_tokens = endpoint->is_receiver = false;
     endpoint->listener = -1;
+    for (int i = 0; i < HQQ_CALLERS; i++)
+        endpoint->caller[i] = -1;
     endpoint->listen_countdown = endpoint->listen_interval = 0;
     endpoint->spin_budget_ns = rule->spin_ns;
     endpoint->name_length = 0;
@@ -158,6 +160,10 @@ static void end(struct hqq_endpoint *endpoint, bool is_own)
         if (endpoint->listener >= 0)
             hqq_rendezvous_close(endpoint->listener, is_own ? &endpoint->name : NULL, endpoint->rule);
         endpoint->listener = -1;
+        for (int i = 0; i < HQQ_CALLERS; i++) {
+            hqq_close_hidden(endpoint->caller[i]);
+            endpoint->caller[i] = -1;
+        }
         hqq_shared_return(endpoint->shared);
         endpoint->shared = NULL;
         hqq_counters_end(endpoint->counters);

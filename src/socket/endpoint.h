@@ -26,6 +26,7 @@
 
 #define HQQ_TABLE_SIZE 65536
 #define HQQ_ROUTE_BUCKETS 64
+#define HQQ_CALLERS 4
 
 /* Why an endpoint's links are parked, as far as it is for longer than somebody else's sleep. */
 enum hqq_park {
@@ -51,16 +52,16 @@ struct hqq_route {
     struct hqq_pair *pair;
     enum hqq_progress progress;
     bool is_on_ring;
-    bool is_reply; /* the peer offered the pair, and has proved that it may */
+    bool is_reply;             /* the peer offered the pair, and has proved that it may */
     hqq_atomic_u32 kernel_run; /* datagrams that the kernel took since the last change of way */
-    hqq_atomic_u32 inside;   /* threads in a kernel send */
-    uint64_t barrier_due;    /* the number that the next datagram in the ring carries; 0: none */
+    hqq_atomic_u32 inside;     /* threads in a kernel send */
+    uint64_t barrier_due;      /* the number that the next datagram in the ring carries; 0: none */
     uint64_t nonce;
     uint64_t sent_ticks, checked_ticks, seen_r;
     uint64_t stuck_r, stuck_ns; /* since when the peer has not read beyond r though there was something; 0: it has */
-    uint64_t looked_ns;      /* when the name was last looked at */
+    uint64_t looked_ns;         /* when the name was last looked at */
     uint64_t retry_ns, backoff_ns;
-    int path_fd;             /* O_PATH, so that tokens reach this inode and no other; -1: none */
+    int path_fd; /* O_PATH, so that tokens reach this inode and no other; -1: none */
     uint64_t device, inode;
 };
 
@@ -77,29 +78,30 @@ struct hqq_endpoint {
     hqq_atomic_u32 is_ours_only; /* 1: all waits come through our calls, so links may be left awake */
     hqq_atomic_u64 receive_timeout_ns;
     hqq_atomic_u64 send_timeout_ns;
-    hqq_atomic_u32 is_kernel_only; /* 1: the kernel's queue must be read by nothing but the app's own calls */
+    hqq_atomic_u32 is_kernel_only;         /* 1: the kernel's queue must be read by nothing but the app's own calls */
     struct hqq_endpoint *next, *next_free; /* of all there ever were; of those that are not in use */
-    struct hqq_shared *shared; /* what forked copies share; NULL: nothing */
+    struct hqq_shared *shared;             /* what forked copies share; NULL: nothing */
 
     /* Receiving. */
     alignas(HQQ_CACHE_LINE) struct hqq_lock receive_lock;
-    hqq_atomic_u32 sleepers;   /* threads that sleep in the kernel for it */
+    hqq_atomic_u32 sleepers;    /* threads that sleep in the kernel for it */
     hqq_atomic_pointer offered; /* pairs that the sending side made, to be taken over */
-    struct hqq_pair *pairs;    /* all */
-    struct hqq_pair *active;   /* those to look at: not known to be armed and empty */
-    struct hqq_pair *current;  /* the one last delivered from */
+    struct hqq_pair *pairs;     /* all */
+    struct hqq_pair *active;    /* those to look at: not known to be armed and empty */
+    struct hqq_pair *current;   /* the one last delivered from */
     uint32_t pair_count, met_count;
-    uint32_t turn;             /* datagrams from the rings since the kernel's queue was looked at */
-    uint32_t run;              /* datagrams from current in a row */
-    bool head_is_data;         /* the kernel's head is a datagram, and limits are set */
-    bool is_parked;            /* all doors say so */
-    bool is_receiver;          /* this process is the one that receives */
-    bool may_meet_tokens;      /* from the first pair on */
-    uint32_t calm;             /* receives since it was parked for others' sleep */
-    int listener;              /* the rendezvous, or -1 */
+    uint32_t turn;           /* datagrams from the rings since the kernel's queue was looked at */
+    uint32_t run;            /* datagrams from current in a row */
+    bool head_is_data;       /* the kernel's head is a datagram, and limits are set */
+    bool is_parked;          /* all doors say so */
+    bool is_receiver;        /* this process is the one that receives */
+    bool may_meet_tokens;    /* from the first pair on */
+    uint32_t calm;           /* receives since it was parked for others' sleep */
+    int listener;            /* the rendezvous, or -1 */
+    int caller[HQQ_CALLERS]; /* who have come there and not spoken yet, latest first; -1 for none */
     uint32_t listen_countdown, listen_interval;
     uint64_t spin_budget_ns;
-    struct sockaddr_un name;   /* its own, 0 long: none */
+    struct sockaddr_un name; /* its own, 0 long: none */
     socklen_t name_length;
 
     /* Sending. */
@@ -109,8 +111,8 @@ struct hqq_endpoint {
     struct hqq_route *last;
     struct hqq_route *bucket[HQQ_ROUTE_BUCKETS];
     uint32_t route_count;
-    bool is_send_plain;      /* the kernel alone sends: shut down */
-    hqq_atomic_u64 longest;  /* datagram that the kernel would take: SO_SNDBUF and what it needs itself */
+    bool is_send_plain;          /* the kernel alone sends: shut down */
+    hqq_atomic_u64 longest;      /* datagram that the kernel would take: SO_SNDBUF and what it needs itself */
     hqq_atomic_u32 is_disturbed; /* a signal handler sent through the kernel in between */
     void *tree;                  /* talloc: the routes */
 };

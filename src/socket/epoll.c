@@ -226,8 +226,7 @@ static int kernel_wait(struct waiting *waiting, uint64_t ns)
     int result;
     pthread_cleanup_push(hqq_watch_wake, &waiting->watch);
     if (ns == 0 || ns == HQQ_FOREVER) {
-        result = hqq_libc.epoll_pwait(waiting->epoll, waiting->events, waiting->count, ns == 0 ? 0 : -1,
-                                      waiting->mask);
+        result = hqq_libc.epoll_pwait(waiting->epoll, waiting->events, waiting->count, ns == 0 ? 0 : -1, waiting->mask);
     } else {
         struct timespec timeout = {.tv_sec = (time_t)(ns / HQQ_NS_PER_S), .tv_nsec = (long)(ns % HQQ_NS_PER_S)};
         result = hqq_libc.epoll_pwait2(waiting->epoll, waiting->events, waiting->count, &timeout, waiting->mask);
@@ -248,7 +247,8 @@ static int correct(struct waiting *waiting, int found)
     for (size_t i = 0; i < watch->count; i++) {
         const struct epoll_event *asked = &waiting->asked[watch->at[i].tag];
         int at = 0;
-        while (at < found && !(waiting->events[at].data.u64 == asked->data.u64 && waiting->events[at].events & READABLE))
+        while (at < found &&
+               !(waiting->events[at].data.u64 == asked->data.u64 && waiting->events[at].events & READABLE))
             at++;
         if (watch->at[i].is_ready) {
             if (at < found)
@@ -340,7 +340,7 @@ int hqq_epoll_pwait2(int epoll, struct epoll_event *events, int count, const str
     uint64_t until = HQQ_FOREVER;
     bool is_now = timeout && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
     if (timeout && (uint64_t)timeout->tv_sec < HQQ_FOREVER / HQQ_NS_PER_S - 1)
-        until = hqq_deadline_after(hqq_clock_ns(),
-                                   (uint64_t)timeout->tv_sec * HQQ_NS_PER_S + (uint64_t)timeout->tv_nsec);
+        until =
+            hqq_deadline_after(hqq_clock_ns(), (uint64_t)timeout->tv_sec * HQQ_NS_PER_S + (uint64_t)timeout->tv_nsec);
     return wait_for(&waiting, is_now ? 0 : until, is_now);
 }

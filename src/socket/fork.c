@@ -193,8 +193,6 @@ static void adjust_to_child(struct hqq_endpoint *endpoint)
     endpoint->generation = hqq_process_generation();
     endpoint->is_receiver = false;
     endpoint->head_is_data = false;
-    endpoint->counters = hqq_counters_take();
-    hqq_store_relaxed(&endpoint->counters->cookie, endpoint->cookie);
     hqq_store32_relaxed(&endpoint->counters->reason, HQQ_SOCKET_NO_TRAFFIC);
 }
 
@@ -203,6 +201,7 @@ void hqq_socket_fork_child(void)
     hqq_endpoint_reset_locks();
     hqq_epoll_reset_locks();
     hqq_fork_remember();
+    hqq_counters_head(); /* its own, at the same addresses */
     for (struct hqq_endpoint *endpoint = hqq_endpoint_first(); endpoint; endpoint = endpoint->next) {
         if (hqq_load32_relaxed(&endpoint->is_live) != 0)
             adjust_to_child(endpoint);

@@ -38,9 +38,9 @@ static inline long hqq_kernel_sendto(int fd, const void *data, size_t length, co
                                      socklen_t address_length)
 {
     int saved = errno;
-    return hqq_kernel_result(hqq_libc.syscall(SYS_sendto, fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL, address,
-                                              (long)address_length),
-                             saved);
+    return hqq_kernel_result(
+        hqq_libc.syscall(SYS_sendto, fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL, address, (long)address_length),
+        saved);
 }
 
 static inline long hqq_kernel_sendmsg(int fd, const struct msghdr *message)

@@ -207,8 +207,8 @@ int hqq_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, st
     unsigned received = 0;
     int saved = errno;
     if (timeout)
-        until = hqq_deadline_after(hqq_clock_ns(),
-                                   (uint64_t)timeout->tv_sec * HQQ_NS_PER_S + (uint64_t)timeout->tv_nsec);
+        until =
+            hqq_deadline_after(hqq_clock_ns(), (uint64_t)timeout->tv_sec * HQQ_NS_PER_S + (uint64_t)timeout->tv_nsec);
     if (count > IOV_MAX)
         count = IOV_MAX;
     while (received < count) {

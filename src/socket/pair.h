@@ -48,10 +48,10 @@ static inline enum hqq_door hqq_door_kind(uint32_t door)
 struct hqq_pair_side {
     alignas(HQQ_CACHE_LINE) hqq_atomic_u32 door;
     alignas(HQQ_CACHE_LINE) hqq_atomic_u32 stage; /* enum hqq_stage */
-    hqq_atomic_u32 can_barrier; /* its process makes and passes barriers of membarrier(2) */
-    hqq_atomic_u32 is_light;    /* it publishes without a fence */
-    hqq_atomic_u64 echo;        /* of the last PROOF it met */
-    hqq_atomic_u64 owner;       /* identity of its process */
+    hqq_atomic_u32 can_barrier;                   /* its process makes and passes barriers of membarrier(2) */
+    hqq_atomic_u32 is_light;                      /* it publishes without a fence */
+    hqq_atomic_u64 echo;                          /* of the last PROOF it met */
+    hqq_atomic_u64 owner;                         /* identity of its process */
 };
 
 enum hqq_stage {
@@ -78,9 +78,9 @@ struct hqq_pair {
     struct hqq_ring tx, rx;
     struct hqq_pair_side *own, *peer;
     struct hqq_pair_id id;
-    uint64_t generation; /* of the process that made it */
-    bool is_light;       /* this side publishes without a fence, and the peer knows */
-    bool may_compare;    /* identities mean the same to both */
+    uint64_t generation;       /* of the process that made it */
+    bool is_light;             /* this side publishes without a fence, and the peer knows */
+    bool may_compare;          /* identities mean the same to both */
     hqq_atomic_u32 references; /* the sending side's, the receiving side's */
     hqq_atomic_u32 given_up;   /* 1: the sending side is done with it, and so is the pair */
     struct hqq_mapping mapping;
@@ -89,12 +89,12 @@ struct hqq_pair {
     alignas(HQQ_CACHE_LINE) struct hqq_pair *next; /* of all pairs of the endpoint */
     struct hqq_pair *active_next, **active_place;  /* of those whose rings are looked at */
     bool is_active, is_met;
-    bool is_closing; /* its door is closed for good; what it holds can be received still */
-    uint32_t epoch;           /* of the last arming */
-    uint64_t passed;          /* the highest barrier whose token has been met */
-    uint64_t noted;           /* a barrier that was seen before a look at the kernel's queue; 0: none */
-    uint64_t limit;           /* before the datagram at the head of the kernel's queue: what lies before this */
-    struct sockaddr_un name;  /* the peer's, as the kernel told */
+    bool is_closing;         /* its door is closed for good; what it holds can be received still */
+    uint32_t epoch;          /* of the last arming */
+    uint64_t passed;         /* the highest barrier whose token has been met */
+    uint64_t noted;          /* a barrier that was seen before a look at the kernel's queue; 0: none */
+    uint64_t limit;          /* before the datagram at the head of the kernel's queue: what lies before this */
+    struct sockaddr_un name; /* the peer's, as the kernel told */
     socklen_t name_length;
 
     /* Sending; under the send lock. */

@@ -165,8 +165,8 @@ static int kernel_select(const struct selection *selection, const struct timespe
     int result;
     restore(selection);
     pthread_cleanup_push(hqq_watch_wake, watch);
-    result = hqq_libc.pselect(selection->count, selection->sets[0], selection->sets[1], selection->sets[2], timeout,
-                              mask);
+    result =
+        hqq_libc.pselect(selection->count, selection->sets[0], selection->sets[1], selection->sets[2], timeout, mask);
     pthread_cleanup_pop(1);
     return result;
 }
@@ -216,8 +216,8 @@ static int select_for(const struct selection *selection, uint64_t until_ns, bool
 }
 
 /* Those of ours in the set that is waited on for input. False: the call is the kernel's. */
-static bool begin_selection(struct selection *selection, int count, fd_set *reading, fd_set *writing,
-                            fd_set *special, struct hqq_watch *watch)
+static bool begin_selection(struct selection *selection, int count, fd_set *reading, fd_set *writing, fd_set *special,
+                            struct hqq_watch *watch)
 {
     watch->count = 0;
     watch->has_any_link = false;
@@ -259,8 +259,8 @@ int hqq_select(int count, fd_set *reading, fd_set *writing, fd_set *special, str
 {
     struct selection selection;
     struct hqq_watch watch;
-    bool is_bad = timeout && (hqq_is_bad_address(timeout, sizeof(*timeout)) || timeout->tv_sec < 0 ||
-                              timeout->tv_usec < 0);
+    bool is_bad =
+        timeout && (hqq_is_bad_address(timeout, sizeof(*timeout)) || timeout->tv_sec < 0 || timeout->tv_usec < 0);
     if (is_bad || !begin_selection(&selection, count, reading, writing, special, &watch))
         return hqq_libc.select(count, reading, writing, special, timeout);
     uint64_t until = HQQ_FOREVER;

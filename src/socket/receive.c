@@ -26,7 +26,8 @@
 #define RING_TURN 32
 
 /* Flags that a datagram from a ring can serve; the rest is the kernel's. */
-#define RING_FLAGS (MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_WAITALL | MSG_CMSG_CLOEXEC | MSG_NOSIGNAL | MSG_WAITFORONE)
+#define RING_FLAGS                                                                                                     \
+    (MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_WAITALL | MSG_CMSG_CLOEXEC | MSG_NOSIGNAL | MSG_WAITFORONE)
 
 /* One receive. */
 struct receiving {
@@ -378,38 +379,61 @@ static void take_over_offered(struct hqq_endpoint *endpoint)
     }
 }
 
+/* Takes what a caller offers. False: he has not spoken yet. */
+static bool hear(struct hqq_endpoint *endpoint, int caller)
+{
+    struct hqq_pair *pair;
+    int fd = hqq_rendezvous_hear(caller);
+    if (fd == -EAGAIN)
+        return false;
+    if (fd < 0) { /* he only wanted to know whether we are here, or was no peer */
+        hqq_log(HQQ_LOG_DEBUG, "a caller offered nothing: %s", strerror(-fd));
+        return true;
+    }
+    int result = hqq_pair_attach(fd, &pair);
+    hqq_libc.close(fd);
+    if (result != 0) {
+        hqq_log(HQQ_LOG_WARN, "an offered link is refused: %s", hqq_strerror(result));
+        hqq_add_relaxed(&endpoint->counters->links_refused, 1);
+        return true;
+    }
+    hqq_doorbell_sweep(endpoint);
+    hqq_doorbell_add(endpoint, pair);
+    if (endpoint->spin_budget_ns == 0)
+        endpoint->spin_budget_ns = endpoint->rule->spin_ns;
+    /* Release: from here on the offerer may send tokens, and we know them. */
+    hqq_store32_release(&pair->own->stage, HQQ_STAGE_SEEN);
+    return true;
+}
+
 static void accept_offers(struct hqq_endpoint *endpoint)
 {
+    for (int i = 0; i < HQQ_CALLERS; i++) {
+        if (endpoint->caller[i] >= 0 && hear(endpoint, endpoint->caller[i])) {
+            hqq_close_hidden(endpoint->caller[i]);
+            endpoint->caller[i] = -1;
+        }
+    }
     for (int i = 0; i < 64; i++) {
-        int fd = hqq_rendezvous_accept(endpoint->rule, endpoint->listener);
-        if (fd == -EAGAIN)
+        int caller = hqq_rendezvous_accept(endpoint->rule, endpoint->listener);
+        if (caller == -EAGAIN)
             return;
-        if (fd < 0) {
-            hqq_log(HQQ_LOG_DEBUG, "an offer failed: %s", strerror(-fd));
+        if (caller < 0)
+            continue;
+        if (hear(endpoint, caller)) {
+            hqq_close_hidden(caller);
             continue;
         }
-        struct hqq_pair *pair;
-        int result = hqq_pair_attach(fd, &pair);
-        hqq_libc.close(fd);
-        if (result != 0) {
-            hqq_log(HQQ_LOG_WARN, "an offered link is refused: %s", hqq_strerror(result));
-            hqq_add_relaxed(&endpoint->counters->links_refused, 1);
-            continue;
-        }
-        hqq_doorbell_sweep(endpoint);
-        hqq_doorbell_add(endpoint, pair);
-        if (endpoint->spin_budget_ns == 0)
-            endpoint->spin_budget_ns = endpoint->rule->spin_ns;
-        /* Release: from here on the offerer may send tokens, and we know them. */
-        hqq_store32_release(&pair->own->stage, HQQ_STAGE_SEEN);
+        hqq_close_hidden(endpoint->caller[HQQ_CALLERS - 1]); /* the one that has been silent longest */
+        memmove(&endpoint->caller[1], &endpoint->caller[0], (HQQ_CALLERS - 1) * sizeof(int));
+        endpoint->caller[0] = caller;
     }
 }
 
 /* Looks at the rendezvous, less often the longer nobody came. */
 static void look_for_offers(struct hqq_endpoint *endpoint, bool is_due)
 {
-    if (endpoint->listener < 0 || !hqq_fork_may_receive_alone(endpoint) ||
-        (hqq_load32_relaxed(&endpoint->park) != 0))
+    if (endpoint->listener < 0 || !hqq_fork_may_receive_alone(endpoint) || (hqq_load32_relaxed(&endpoint->park) != 0))
         return;
     if (!is_due && endpoint->listen_countdown > 0) {
         endpoint->listen_countdown--;
@@ -418,6 +442,8 @@ static void look_for_offers(struct hqq_endpoint *endpoint, bool is_due)
     uint32_t before = endpoint->pair_count;
     accept_offers(endpoint);
     if (endpoint->pair_count != before)
+        endpoint->listen_interval = 0;
+    else if (endpoint->caller[0] >= 0)
         endpoint->listen_interval = 0;
     else if (endpoint->listen_interval < 15)
         endpoint->listen_interval = endpoint->listen_interval * 2 + 1;

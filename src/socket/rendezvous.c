@@ -10,7 +10,8 @@
 
 #include "base/atomic.h"
 #include "platform/trace.h"
-#include "socket/libc.h"
+#include "socket/counters.h"
+#include "socket/kernel.h"
 
 #define BACKLOG 64
 #define OFFER_MAGIC UINT64_C(0x4851515f4f465231) /* "HQQ_OFR1" */
@@ -43,7 +44,8 @@ int hqq_hide_descriptor(int fd)
 
 bool hqq_is_hidden_descriptor(int fd)
 {
-    return (unsigned)fd < HQQ_HIDDEN_MAX && hqq_load32_relaxed(&hidden[fd]) != 0;
+    return ((unsigned)fd < HQQ_HIDDEN_MAX && hqq_load32_relaxed(&hidden[fd]) != 0) ||
+           (fd >= 0 && fd == hqq_counters_fd());
 }
 
 void hqq_unhide_descriptor(int fd)
@@ -278,9 +280,26 @@ static int take_descriptor(struct msghdr *message)
     return taken;
 }
 
+/* An offer has no owner of a path to compare with: whoever may send to the socket may offer, unless he is another user
+ * and the rule says otherwise. The token proves that he may send. */
 int hqq_rendezvous_accept(const struct hqq_rule *rule, int listener)
 {
     struct pollfd ready = {.fd = listener, .events = POLLIN};
+    if (hqq_kernel_poll_now(&ready, 1) != 1)
+        return -EAGAIN;
+    int saved = errno;
+    int fd = hqq_libc.accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int result = fd < 0 ? -errno : check_peer(rule, fd, false, 0);
+    if (result == 0)
+        result = hqq_hide_descriptor(fd);
+    else if (fd >= 0)
+        hqq_libc.close(fd);
+    errno = saved;
+    return result;
+}
+
+int hqq_rendezvous_hear(int caller)
+{
     struct offer offer = {0};
     struct iovec part = {.iov_base = &offer, .iov_len = sizeof(offer)};
     union {
@@ -289,28 +308,13 @@ int hqq_rendezvous_accept(const struct hqq_rule *rule, int listener)
     } control;
     struct msghdr message = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
-    int saved = errno;
-    int result = -EAGAIN;
-    if (hqq_libc.poll(&ready, 1, 0) == 1) {
-        int fd = hqq_libc.accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd < 0) {
-            result = -errno;
-        } else {
-            ssize_t length = hqq_libc.recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-            int memory_fd = length >= 0 ? take_descriptor(&message) : -1;
-            /* An offer has no owner of a path to compare with: whoever may send to the socket may offer, unless he is
-             * of another user and the rule says otherwise. The token proves that he may send. */
-            if (memory_fd >= 0 && length == sizeof(offer) && offer.magic == OFFER_MAGIC &&
-                check_peer(rule, fd, false, 0) == 0) {
-                result = memory_fd;
-            } else {
-                result = -EPROTO;
-                if (memory_fd >= 0)
-                    hqq_libc.close(memory_fd);
-            }
-            hqq_libc.close(fd);
-        }
-    }
-    errno = saved;
-    return result;
+    long length = hqq_kernel_recvmsg(caller, &message, MSG_CMSG_CLOEXEC);
+    if (length < 0)
+        return (int)length;
+    int memory_fd = take_descriptor(&message);
+    if (memory_fd >= 0 && length == sizeof(offer) && offer.magic == OFFER_MAGIC)
+        return memory_fd;
+    if (memory_fd >= 0)
+        hqq_libc.close(memory_fd);
+    return -EPROTO;
 }

@@ -45,8 +45,11 @@ int hqq_rendezvous_offer(int fd, int memory_fd);
 /* True unless somebody listens there. */
 bool hqq_rendezvous_is_deserted(const struct hqq_place *place);
 
-/* Takes the next offer: a memfd that is the caller's, or -errno; -EAGAIN: there is none. */
+/* The next caller, who may not have spoken yet: a hidden descriptor, or -errno; -EAGAIN: nobody called. */
 int hqq_rendezvous_accept(const struct hqq_rule *rule, int listener);
+
+/* What a caller offers: a memfd that is the caller of this function's, or -errno; -EAGAIN: he has not spoken yet. */
+int hqq_rendezvous_hear(int caller);
 
 /* Hidden descriptors are below this. */
 #define HQQ_HIDDEN_MAX 1024

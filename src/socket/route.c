@@ -275,7 +275,7 @@ static void try_to_offer(struct hqq_endpoint *endpoint, struct hqq_route *route)
     let_path_go(route);
     hqq_log(HQQ_LOG_INFO, "no link to %s: %s", is_path(route) ? route->name.sun_path : "@", strerror(-result));
     set_reason(endpoint, result == -ECONNREFUSED || result == -ENOENT || result == -ENOTSOCK ? HQQ_SOCKET_PEER_PLAIN
-                         : result == -EPERM                                                 ? HQQ_SOCKET_PEER_FOREIGN
+                         : result == -EPERM                                                  ? HQQ_SOCKET_PEER_FOREIGN
                                                                                              : HQQ_SOCKET_RESOURCES);
     hqq_add_relaxed(&endpoint->counters->links_refused, 1);
     back_off(route);
@@ -297,8 +297,8 @@ static void prove(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd
 static void open_way(struct hqq_endpoint *endpoint, struct hqq_route *route)
 {
     struct hqq_pair *pair = route->pair;
-    pair->is_light = hqq_load32_relaxed(&pair->own->can_barrier) != 0 &&
-                     hqq_load32_relaxed(&pair->peer->can_barrier) != 0;
+    pair->is_light =
+        hqq_load32_relaxed(&pair->own->can_barrier) != 0 && hqq_load32_relaxed(&pair->peer->can_barrier) != 0;
     /* Release: the receiver that sees it knows that barriers are needed before the first datagram comes. */
     hqq_store32_release(&pair->own->is_light, pair->is_light);
     route->progress = HQQ_PROGRESS_OPEN;

@@ -166,8 +166,7 @@ static enum outcome ring_bell(const struct sending *sending, uint32_t door, uint
         hqq_route_leave_ring(route);
         return is_back ? USE_KERNEL : SENT;
     }
-    int result =
-        hqq_route_send_token(sending->endpoint, route, sending->fd, HQQ_TOKEN_BELL, door >> HQQ_DOOR_BITS);
+    int result = hqq_route_send_token(sending->endpoint, route, sending->fd, HQQ_TOKEN_BELL, door >> HQQ_DOOR_BITS);
     HQQ_POINT("socket.rung");
     if (result == 0) {
         /* Disarmed only now. If the receiver has armed anew meanwhile the epoch is another, and the door stays. */
@@ -338,9 +337,8 @@ ssize_t hqq_send_message(struct hqq_endpoint *endpoint, int fd, const struct msg
         return hqq_libc.sendmsg(fd, message, flags);
     }
     sending.may_wait = (flags & MSG_DONTWAIT) == 0 && hqq_load32_relaxed(&endpoint->is_nonblocking) == 0;
-    sending.route = message->msg_name
-                        ? hqq_route_find(endpoint, message->msg_name, message->msg_namelen)
-                        : endpoint->peer;
+    sending.route =
+        message->msg_name ? hqq_route_find(endpoint, message->msg_name, message->msg_namelen) : endpoint->peer;
     struct hqq_route *route = sending.route;
     if (__builtin_expect(!route, 0))
         return send_through_kernel(&sending);

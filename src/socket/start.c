@@ -74,8 +74,7 @@ void hqq_socket_exit(void)
 
 void hqq_socket_created(int fd)
 {
-    if ((unsigned)fd >= HQQ_TABLE_SIZE || (hqq_table_get(fd) == NULL && !hqq_epoll_knows(fd)) ||
-        hqq_fork_is_borrowed())
+    if ((unsigned)fd >= HQQ_TABLE_SIZE || (hqq_table_get(fd) == NULL && !hqq_epoll_knows(fd)) || hqq_fork_is_borrowed())
         return;
     hqq_endpoint_leave(fd);
     hqq_epoll_forget(fd);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,70 +21,46 @@ int run_exec(const char *path, char **command)
     return error == ENOENT ? RUN_EXIT_MISSING : RUN_EXIT_CANNOT;
 }
 
-/* ---- Signals --------------------------------------------------------------------------------------------------- */
-
 /* What may be sent to end a program, or to tell it something. */
 static const int forwarded[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,  SIGUSR1,
                                 SIGUSR2, SIGALRM, SIGCONT, SIGWINCH, SIGXCPU};
 
-static volatile pid_t child;
-
-/* What comes from the terminal, or the kernel, the child gets itself. */
-static void forward(int number, siginfo_t *info, void *context)
+/* Takes signals one by one, where they can do no harm. Those of the terminal, and of the kernel, the child gets itself;
+ * others were meant for it. */
+static void wait_for(pid_t child, const sigset_t *awaited, int *ret_status)
 {
-    int saved = errno;
-    (void)context;
-    if (info->si_code <= 0 && child > 0 && info->si_pid != child)
-        kill(child, number);
-    errno = saved;
+    siginfo_t info;
+    while (waitpid(child, ret_status, WNOHANG) == 0) {
+        int number = sigwaitinfo(awaited, &info);
+        if (number > 0 && number != SIGCHLD && info.si_code <= 0 && info.si_pid != child)
+            kill(child, number);
+    }
 }
 
-static void forward_all(void)
-{
-    struct sigaction action;
-    memset(&action, 0, sizeof(action));
-    action.sa_sigaction = forward;
-    action.sa_flags = SA_SIGINFO | SA_RESTART;
-    sigfillset(&action.sa_mask);
-    for (size_t i = 0; i < sizeof(forwarded) / sizeof(forwarded[0]); i++)
-        sigaction(forwarded[i], &action, NULL);
-}
-
-/* ---- The child ------------------------------------------------------------------------------------------------- */
-
-/* Signals are blocked from before the fork until each process is ready for them; an ignored SIGCHLD, which would hide
- * the child's end from this process, is the child's to inherit all the same. */
+/* Signals are blocked from before the fork; what was sent before the child is there is passed on all the same. An
+ * ignored SIGCHLD, which would hide the child's end from this process, is still the child's to inherit. */
 int run_child(const char *path, char **command, int *ret_status)
 {
-    sigset_t all, before;
-    struct sigaction ends, fresh;
-    memset(&fresh, 0, sizeof(fresh));
-    fresh.sa_handler = SIG_DFL;
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, &before);
-    sigaction(SIGCHLD, &fresh, &ends);
+    sigset_t awaited, before;
+    struct sigaction ends, usual;
+    memset(&usual, 0, sizeof(usual));
+    usual.sa_handler = SIG_DFL;
+    sigemptyset(&awaited);
+    sigaddset(&awaited, SIGCHLD);
+    for (size_t i = 0; i < sizeof(forwarded) / sizeof(forwarded[0]); i++)
+        sigaddset(&awaited, forwarded[i]);
+    sigprocmask(SIG_BLOCK, &awaited, &before);
+    sigaction(SIGCHLD, &usual, &ends);
 
-    pid_t pid = fork();
-    if (pid == 0) {
+    pid_t child = fork();
+    if (child == 0) {
         sigaction(SIGCHLD, &ends, NULL);
         sigprocmask(SIG_SETMASK, &before, NULL);
         _exit(run_exec(path, command));
     }
-    if (pid < 0) {
-        int error = errno;
-        sigprocmask(SIG_SETMASK, &before, NULL);
-        return -error;
-    }
-    child = pid;
-    forward_all();
-    /* Also those that this process was started with blocked: they may be sent to it for the child. */
-    for (size_t i = 0; i < sizeof(forwarded) / sizeof(forwarded[0]); i++)
-        sigdelset(&before, forwarded[i]);
-    sigprocmask(SIG_SETMASK, &before, NULL);
-    while (waitpid(pid, ret_status, 0) < 0 && errno == EINTR)
-        continue;
-    /* The number may be another's from now on; signals for the command come to nothing, and the report is written. */
-    child = 0;
+    if (child < 0)
+        return -errno;
+    wait_for(child, &awaited, ret_status);
     return 0;
 }
 
