@@ -62,6 +62,8 @@ int hqq_raw_fcntl(int fd, int command, ...);
 int hqq_raw_ioctl(int fd, unsigned long request, ...);
 long hqq_raw_syscall(long number, ...);
 void hqq_raw_exit(int status);
+int hqq_raw_execve(const char *path, char *const arguments[], char *const environment[]);
+int hqq_raw_execveat(int folder, const char *path, char *const arguments[], char *const environment[], int flags);
 
 /* raw_wait.c */
 int hqq_raw_poll(struct pollfd *fds, nfds_t count, int timeout_ms);

@@ -122,3 +122,14 @@ void hqq_raw_exit(int status)
     for (;;)
         hqq_raw_call(SYS_exit_group, (const long[6]){status});
 }
+
+int hqq_raw_execve(const char *path, char *const arguments[], char *const environment[])
+{
+    return (int)hqq_raw_settle(SYS_execve, (const long[6]){(long)path, (long)arguments, (long)environment});
+}
+
+int hqq_raw_execveat(int folder, const char *path, char *const arguments[], char *const environment[], int flags)
+{
+    return (int)hqq_raw_settle(SYS_execveat,
+                               (const long[6]){folder, (long)path, (long)arguments, (long)environment, flags});
+}

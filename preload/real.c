@@ -178,6 +178,8 @@ struct hqq_real hqq_real = {
     .aio_write = late_aio_write,
     .lio_listio = late_lio_listio,
     .exit_at_once = hqq_raw_exit,
+    .execve = hqq_raw_execve,
+    .execveat = hqq_raw_execveat,
 };
 
 /* The name of each entry's function in libc. */
@@ -265,6 +267,10 @@ static const struct {
     {"aio_write", offsetof(struct hqq_real, aio_write)},
     {"lio_listio", offsetof(struct hqq_real, lio_listio)},
     {"_exit", offsetof(struct hqq_real, exit_at_once)},
+    {"execve", offsetof(struct hqq_real, execve)},
+    {"execvpe", offsetof(struct hqq_real, execvpe)},
+    {"execveat", offsetof(struct hqq_real, execveat)},
+    {"fexecve", offsetof(struct hqq_real, fexecve)},
 };
 
 /* Puts the next definition of a function after ours into its entry, by memcpy, as ISO C has no cast for it. */

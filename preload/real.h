@@ -71,6 +71,10 @@ struct hqq_real {
     int (*lio_listio)(int, struct aiocb *const[], int, struct sigevent *);
 
     void (*exit_at_once)(int); /* _exit() */
+    int (*execve)(const char *, char *const[], char *const[]);
+    int (*execvpe)(const char *, char *const[], char *const[]);
+    int (*execveat)(int, const char *, char *const[], char *const[], int);
+    int (*fexecve)(int, char *const[], char *const[]);
 };
 
 extern struct hqq_real hqq_real;

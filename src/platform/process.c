@@ -242,6 +242,12 @@ uint64_t hqq_process_namespace(void)
     return (uint64_t)time_ns.st_ino << 32 | (uint32_t)pid_ns.st_ino;
 }
 
+bool hqq_process_is_missing(uint64_t identity)
+{
+    uint64_t pid = identity >> START_BITS;
+    return pid != 0 && pid < PID_LIMIT && hqq_sys.kill((pid_t)pid, 0) == -ESRCH;
+}
+
 bool hqq_process_is_dead(uint64_t identity)
 {
     struct process_stat stat;

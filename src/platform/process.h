@@ -34,6 +34,10 @@ uint64_t hqq_process_namespace(void);
  * no allocation. */
 bool hqq_process_is_dead(uint64_t identity);
 
+/* True only if there is no process of that pid: one system call. Misses one that is dead and has not been waited for,
+ * and one whose pid is in use again. */
+bool hqq_process_is_missing(uint64_t identity);
+
 /* A number that is never 0, the same in all threads of a process and different in a forked child, also one that ran no
  * atfork handler. A vfork child has its parent's. The first call maps a page (MADV_WIPEONFORK); 0 if that fails, and
  * the next call tries again. Lock-free and async-signal-safe. */

@@ -102,7 +102,7 @@ int hqq_close(int fd)
         return -1;
     }
     if (__builtin_expect(hqq_table_get(fd) != NULL, 0) && (unsigned)fd < HQQ_TABLE_SIZE && !hqq_fork_is_borrowed())
-        hqq_endpoint_leave(fd);
+        hqq_endpoint_leave(fd, true);
     hqq_epoll_forget(fd);
     return hqq_libc.close(fd);
 }
@@ -128,7 +128,7 @@ int hqq_close_range(unsigned first, unsigned last, int flags)
     if (!((unsigned)flags & CLOSE_RANGE_CLOEXEC)) {
         for (unsigned fd = first; fd <= last && fd < HQQ_TABLE_SIZE; fd++) {
             if (hqq_table_get((int)fd) != NULL)
-                hqq_endpoint_leave((int)fd);
+                hqq_endpoint_leave((int)fd, true);
             hqq_epoll_forget((int)fd);
         }
     }
@@ -167,7 +167,7 @@ void hqq_endpoint_leave_if_valid(int fd, int wanted)
         return;
     int saved = errno;
     if (hqq_libc.fcntl(fd, F_GETFD) >= 0) {
-        hqq_endpoint_leave(wanted);
+        hqq_endpoint_leave(wanted, true);
         hqq_epoll_forget(wanted);
     }
     errno = saved;

@@ -87,6 +87,16 @@ void hqq_doorbell_close(struct hqq_endpoint *endpoint, const struct hqq_pair *ke
     hqq_doorbell_sweep(endpoint);
 }
 
+void hqq_doorbell_hand_over(struct hqq_endpoint *endpoint)
+{
+    for (struct hqq_pair *pair = endpoint->pairs; pair; pair = pair->next) {
+        set_door(pair, HQQ_DOOR_HANDED_OVER);
+        pair->is_closing = true;
+        hqq_doorbell_activate(endpoint, pair);
+    }
+    hqq_doorbell_arm(endpoint); /* the fence */
+}
+
 static bool is_over(const struct hqq_pair *pair)
 {
     bool is_closed = pair->is_closing || hqq_door_kind(hqq_load32_acquire(&pair->peer->door)) == HQQ_DOOR_CLOSED ||

@@ -41,6 +41,9 @@ void hqq_doorbell_park(struct hqq_endpoint *endpoint);
 /* The same for good, for all but one; what they hold can be received still. */
 void hqq_doorbell_close(struct hqq_endpoint *endpoint, const struct hqq_pair *keep);
 
+/* The same, all of them, and their peers are to send what was not read to whoever has the socket next. */
+void hqq_doorbell_hand_over(struct hqq_endpoint *endpoint);
+
 /* Ends a pair that broke the rules, or whatever pairs are over: their peers have closed or died, and their rings are
  * empty. */
 void hqq_doorbell_break(struct hqq_endpoint *endpoint, struct hqq_pair *pair);

@@ -97,7 +97,8 @@ static void begin(struct hqq_endpoint *endpoint, int fd, const struct hqq_rule *
     endpoint->pairs = endpoint->active = endpoint->current = NULL;
     endpoint->pair_count = endpoint->turn = endpoint->run = endpoint->calm = 0;
     endpoint->head_is_data = endpoint->is_parked = endpoint->may_meet_tokens = endpoint->is_receiver = false;
-    endpoint->listener = -1;
+    endpoint->listener = endpoint->ghost = -1;
+    endpoint->edge_reported = 0;
     for (int i = 0; i < HQQ_CALLERS; i++)
         endpoint->caller[i] = -1;
     endpoint->listen_countdown = endpoint->listen_interval = 0;
@@ -174,7 +175,7 @@ static void end(struct hqq_endpoint *endpoint, bool is_own)
         hqq_lock_give(&endpoint->receive_lock);
 }
 
-void hqq_endpoint_leave(int fd)
+void hqq_endpoint_leave(int fd, bool is_closing)
 {
     struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
     if (!endpoint) {
@@ -191,8 +192,11 @@ void hqq_endpoint_leave(int fd)
     }
     hqq_lock_give(&registry);
     if (is_last) {
+        if (is_closing && hqq_load32_relaxed(&endpoint->sleepers) != 0)
+            endpoint->ghost = hqq_hide_descriptor(hqq_libc.fcntl(fd, F_DUPFD_CLOEXEC, 0));
         end(endpoint, hqq_endpoint_is_own(endpoint));
-        if (hqq_lock_take(&registry)) {
+        /* One that a thread still sleeps on is never used again. */
+        if (hqq_load32_relaxed(&endpoint->sleepers) == 0 && hqq_lock_take(&registry)) {
             endpoint->next_free = free_endpoints;
             free_endpoints = endpoint;
             hqq_lock_give(&registry);
@@ -209,6 +213,17 @@ void hqq_endpoint_demote(struct hqq_endpoint *endpoint)
         hqq_lock_give(&endpoint->receive_lock);
     }
     hqq_store32_relaxed(&endpoint->counters->reason, HQQ_SOCKET_OPTION);
+}
+
+void hqq_endpoint_give_to_kernel(struct hqq_endpoint *endpoint, int fd)
+{
+    hqq_endpoint_demote(endpoint);
+    if (hqq_lock_take(&endpoint->receive_lock)) {
+        if (endpoint->pairs)
+            hqq_receive_is_ready(endpoint, fd); /* the last tokens */
+        hqq_store32_relaxed(&endpoint->is_kernel_only, 1);
+        hqq_lock_give(&endpoint->receive_lock);
+    }
 }
 
 struct hqq_endpoint *hqq_endpoint_first(void)

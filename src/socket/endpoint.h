@@ -100,6 +100,8 @@ struct hqq_endpoint {
     int listener;            /* the rendezvous, or -1 */
     int caller[HQQ_CALLERS]; /* who have come there and not spoken yet, latest first; -1 for none */
     uint32_t listen_countdown, listen_interval;
+    int ghost;              /* a duplicate for threads that sleep on a closed descriptor, or -1 */
+    uint64_t edge_reported; /* the arrivals that an edge-triggered wait has been told of */
     uint64_t spin_budget_ns;
     struct sockaddr_un name; /* its own, 0 long: none */
     socklen_t name_length;
@@ -146,14 +148,18 @@ struct hqq_endpoint *hqq_endpoint_make(int fd, const struct hqq_rule *rule);
 /* One more descriptor of the same socket. */
 void hqq_endpoint_share(struct hqq_endpoint *endpoint, int fd);
 
-/* fd is about to be closed, or was; with the last one the endpoint ends. */
-void hqq_endpoint_leave(int fd);
+/* fd is about to be closed, or was; with the last one the endpoint ends. is_closing: fd is open still, so that the socket
+ * can be kept for threads that sleep on it. */
+void hqq_endpoint_leave(int fd, bool is_closing);
 
 /* The size of its send buffer may have changed. */
 void hqq_endpoint_note_buffer(struct hqq_endpoint *endpoint, int fd);
 
 /* The kernel serves this socket from now on. Takes the receive lock. */
 void hqq_endpoint_demote(struct hqq_endpoint *endpoint);
+
+/* The same, and its queue is left alone from now on, but for what the app does. */
+void hqq_endpoint_give_to_kernel(struct hqq_endpoint *endpoint, int fd);
 
 /* All endpoints, dead ones too, by their next. */
 struct hqq_endpoint *hqq_endpoint_first(void);

@@ -13,6 +13,7 @@
 #include "socket/fork.h"
 #include "socket/gather.h"
 #include "socket/libc.h"
+#include "socket/receive.h"
 #include "socket/start.h"
 #include "socket/watch.h"
 
@@ -135,6 +136,9 @@ int hqq_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
                 remove_member(set, member);
         } else if (member || may_be_ours(fd)) {
             put_member(set, fd, event);
+            struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+            if (endpoint && (event->events & KERNEL_KINDS || set->is_nested))
+                hqq_endpoint_demote(endpoint);
         }
         hqq_lock_give(&set->lock);
     }
@@ -240,6 +244,19 @@ static int kernel_wait(struct waiting *waiting, uint64_t ns)
     return result;
 }
 
+/* An edge for each arrival, and no more: what a ring held when the socket was given to the kernel is told once. */
+static bool is_news(struct hqq_endpoint *endpoint)
+{
+    bool has_changed = true;
+    if (hqq_lock_take(&endpoint->receive_lock)) {
+        uint64_t arrivals = hqq_receive_arrivals(endpoint);
+        has_changed = arrivals != endpoint->edge_reported;
+        endpoint->edge_reported = arrivals;
+        hqq_lock_give(&endpoint->receive_lock);
+    }
+    return has_changed;
+}
+
 /* Takes out events of sockets that have but a token; adds those of sockets whose rings have something. */
 static int correct(struct waiting *waiting, int found)
 {
@@ -251,7 +268,7 @@ static int correct(struct waiting *waiting, int found)
                !(waiting->events[at].data.u64 == asked->data.u64 && waiting->events[at].events & READABLE))
             at++;
         if (watch->at[i].is_ready) {
-            if (at < found)
+            if (at < found || (waiting->is_kernels[watch->at[i].tag] && !is_news(watch->at[i].endpoint)))
                 continue;
             for (at = 0; at < found && waiting->events[at].data.u64 != asked->data.u64; at++) {
             }
@@ -261,7 +278,7 @@ static int correct(struct waiting *waiting, int found)
                 waiting->events[found].events = asked->events & READABLE;
                 waiting->events[found++].data = asked->data;
             }
-        } else if (at < found && !waiting->is_kernels[watch->at[i].tag] && !hqq_watch_is_ready(watch, i)) {
+        } else if (at < found && !(asked->events & EPOLLONESHOT) && !hqq_watch_is_ready(watch, i)) {
             waiting->events[at].events &= ~(uint32_t)READABLE;
             if (waiting->events[at].events == 0)
                 waiting->events[at] = waiting->events[--found];

@@ -1,6 +1,7 @@
 #include "socket/fork.h"
 
 #include <stddef.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -53,11 +54,19 @@ struct hqq_shared *hqq_shared_take(void)
     return NULL;
 }
 
+/* A place is not used again once there may have been a fork: the copies still use it. */
 void hqq_shared_return(struct hqq_shared *shared)
 {
-    /* A place is not used again once there may have been a fork: the copies still use it. */
-    if (shared && hqq_load_relaxed(&hqq_fork_count) == 0)
-        hqq_store32_relaxed(&shared_used[shared - pool()], 0);
+    struct hqq_shared *first = hqq_load_pointer_acquire(&shared_pool);
+    if (shared && hqq_load_relaxed(&hqq_fork_count) == 0 && shared >= first && shared < first + SHARED_COUNT)
+        hqq_store32_relaxed(&shared_used[shared - first], 0);
+}
+
+/* In a child: what it makes from now on it does not share with its parent, so it has a pool of its own. */
+static void begin_new_pool(void)
+{
+    hqq_store_pointer_release(&shared_pool, NULL);
+    memset(shared_used, 0, sizeof(shared_used));
 }
 
 /* ---- Who receives ---------------------------------------------------------------------------------------------- */
@@ -65,7 +74,8 @@ void hqq_shared_return(struct hqq_shared *shared)
 /* The process that received so far has gone: what its links hold is ours. */
 static void take_over(struct hqq_endpoint *endpoint)
 {
-    hqq_log(HQQ_LOG_INFO, "receiving is taken over from a process that has gone");
+    if (endpoint->pairs)
+        hqq_log(HQQ_LOG_INFO, "receiving is taken over from a process that has gone");
     for (struct hqq_pair *pair = endpoint->pairs; pair; pair = pair->next) {
         hqq_store_relaxed(&pair->own->owner, pair->may_compare ? hqq_process_self() : HQQ_PROCESS_UNKNOWN);
         hqq_store32_release(&pair->own->door, HQQ_DOOR_AWAKE);
@@ -77,10 +87,11 @@ static void take_over(struct hqq_endpoint *endpoint)
 }
 
 /* Another process receives too: nobody has links. What the inherited ones hold is read by whoever comes first. */
-static void contest(struct hqq_endpoint *endpoint)
+void hqq_fork_share(struct hqq_endpoint *endpoint)
 {
     hqq_log(HQQ_LOG_INFO, "several processes receive on one socket: the kernel serves it");
-    hqq_store32_relaxed(&endpoint->shared->is_contested, 1);
+    if (endpoint->shared)
+        hqq_store32_relaxed(&endpoint->shared->is_contested, 1);
     hqq_or32_relaxed(&endpoint->park, HQQ_PARK_SHARED);
     hqq_store32_relaxed(&endpoint->counters->reason, HQQ_SOCKET_SHARED);
     hqq_receive_park(endpoint, HQQ_PARK_SHARED);
@@ -104,7 +115,7 @@ void hqq_fork_receives(struct hqq_endpoint *endpoint)
         }
     } else if (!(hqq_load32_relaxed(&endpoint->park) & HQQ_PARK_SHARED)) {
         endpoint->may_meet_tokens = true;
-        contest(endpoint);
+        hqq_fork_share(endpoint);
     }
 }
 
@@ -115,7 +126,7 @@ bool hqq_fork_may_receive_alone(struct hqq_endpoint *endpoint)
         return true;
     if (hqq_load32_relaxed(&shared->is_contested) != 0) {
         if (!(hqq_load32_relaxed(&endpoint->park) & HQQ_PARK_SHARED))
-            contest(endpoint);
+            hqq_fork_share(endpoint);
         return false;
     }
     return true;
@@ -199,6 +210,7 @@ static void adjust_to_child(struct hqq_endpoint *endpoint)
 void hqq_socket_fork_child(void)
 {
     hqq_endpoint_reset_locks();
+    begin_new_pool();
     hqq_epoll_reset_locks();
     hqq_fork_remember();
     hqq_counters_head(); /* its own, at the same addresses */

@@ -29,6 +29,9 @@ void hqq_fork_receives(struct hqq_endpoint *endpoint);
 /* True if no other living process does, as far as is known. */
 bool hqq_fork_may_receive_alone(struct hqq_endpoint *endpoint);
 
+/* Another process receives on the socket too, or may. Under the receive lock. */
+void hqq_fork_share(struct hqq_endpoint *endpoint);
+
 /* A token was taken that another process may be waiting for: it is sent again, to whoever waits now. */
 void hqq_fork_pass_token_on(struct hqq_endpoint *endpoint, int fd, const struct hqq_token *token);
 

@@ -79,4 +79,20 @@ static inline size_t hqq_cursor_copy_to(struct hqq_cursor *cursor, const void *f
     return copied;
 }
 
+/* Goes on by length bytes, which the vector has. */
+static inline void hqq_cursor_skip(struct hqq_cursor *cursor, size_t length)
+{
+    while (length > 0 && cursor->parts > 0) {
+        size_t left = cursor->part->iov_len - cursor->offset;
+        size_t piece = left < length ? left : length;
+        cursor->offset += piece;
+        length -= piece;
+        if (cursor->offset == cursor->part->iov_len) {
+            cursor->part++;
+            cursor->parts--;
+            cursor->offset = 0;
+        }
+    }
+}
+
 #endif

@@ -16,6 +16,10 @@ void hqq_socket_init(bool is_preload);
  * and in a vfork child, where it does nothing. Other calls may follow: they take the kernel's way. */
 void hqq_socket_exit(void);
 
+/* The process is about to execute another program, which may fail: its links are handed over to whoever has the sockets
+ * then. Async-signal-safe; does nothing in a vfork child. */
+void hqq_socket_exec(void);
+
 /* Around a fork, as pthread_atfork() calls them. */
 void hqq_socket_fork_prepare(void);
 void hqq_socket_fork_parent(void);

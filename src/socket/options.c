@@ -57,6 +57,7 @@ static void see_passed(int fd)
     struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
     if (endpoint && hqq_lock_take(&endpoint->receive_lock)) {
         hqq_receive_park(endpoint, HQQ_PARK_SHARED);
+        hqq_receive_is_ready(endpoint, fd); /* takes the tokens out that nobody else would know */
         hqq_store32_relaxed(&endpoint->counters->reason, HQQ_SOCKET_SHARED);
         hqq_lock_give(&endpoint->receive_lock);
     }
@@ -100,29 +101,37 @@ static void note_option(struct hqq_endpoint *endpoint, int fd, int option)
     case SO_SNDBUFFORCE:
         hqq_endpoint_note_buffer(endpoint, fd);
         break;
-    case SO_PEEK_OFF: /* each look of ours would move it */
-    case SO_ATTACH_FILTER:
-    case SO_ATTACH_BPF:
-        hqq_store32_relaxed(&endpoint->is_kernel_only, 1);
-        hqq_endpoint_demote(endpoint);
-        break;
-    case SO_PASSCRED:
+    case SO_PASSCRED: /* a sender that asks for them gets a name with its next datagram */
     case SO_PASSSEC:
     case SO_PASSPIDFD:
     case SO_TIMESTAMP:
     case SO_TIMESTAMPNS:
     case SO_TIMESTAMPING:
         hqq_endpoint_demote(endpoint);
+        if (hqq_lock_take(&endpoint->send_lock)) {
+            endpoint->is_send_plain = true;
+            hqq_route_forget_all(endpoint);
+            hqq_lock_give(&endpoint->send_lock);
+        }
         break;
     default:
         break;
     }
 }
 
+/* Options after which each look of ours at the queue would show. */
+static bool is_for_kernel_only(int level, int option)
+{
+    return level == SOL_SOCKET &&
+           (option == SO_PEEK_OFF || option == SO_ATTACH_FILTER || option == SO_ATTACH_BPF);
+}
+
 int hqq_setsockopt(int fd, int level, int option, const void *value, socklen_t length)
 {
-    int result = hqq_libc.setsockopt(fd, level, option, value, length);
     struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    if (endpoint && is_for_kernel_only(level, option) && !hqq_fork_is_borrowed())
+        hqq_endpoint_give_to_kernel(endpoint, fd);
+    int result = hqq_libc.setsockopt(fd, level, option, value, length);
     if (result == 0 && endpoint && level == SOL_SOCKET && !hqq_fork_is_borrowed()) {
         int saved = errno;
         note_option(endpoint, fd, option);
@@ -200,7 +209,7 @@ int hqq_ioctl(int fd, unsigned long request, ...)
         if (request == SIOCOUTQ && !hqq_is_bad_address(argument, sizeof(int))) {
             int result = hqq_libc.ioctl(fd, request, argument);
             if (result == 0)
-                *(int *)argument += hqq_route_unread(endpoint);
+                *(int *)argument = hqq_route_unread(endpoint, *(int *)argument);
             return result;
         }
     }

@@ -154,6 +154,12 @@ void hqq_pair_drop(struct hqq_pair *pair)
     release(pair);
 }
 
+bool hqq_pair_peer_is_missing(const struct hqq_pair *pair)
+{
+    uint64_t owner = hqq_load_relaxed(&pair->peer->owner);
+    return pair->may_compare && owner != HQQ_PROCESS_UNKNOWN && hqq_process_is_missing(owner);
+}
+
 bool hqq_pair_peer_is_dead(const struct hqq_pair *pair)
 {
     uint64_t owner = hqq_load_relaxed(&pair->peer->owner);

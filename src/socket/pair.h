@@ -39,6 +39,9 @@ enum hqq_door {
 
 #define HQQ_DOOR_BITS 2
 
+/* Closed by a process that makes way for another program: whoever has the socket next is to get what was not read. */
+#define HQQ_DOOR_HANDED_OVER (1u << HQQ_DOOR_BITS | HQQ_DOOR_CLOSED)
+
 static inline enum hqq_door hqq_door_kind(uint32_t door)
 {
     return (enum hqq_door)(door & 3);
@@ -122,6 +125,9 @@ static inline uint64_t hqq_pair_slots(const struct hqq_ring *ring, uint64_t leng
 {
     return length == 0 ? 1 : (length + ring->buffer_size - 1) / ring->buffer_size;
 }
+
+/* True if there is no process of that number: quick, and misses those that are dead and not waited for. */
+bool hqq_pair_peer_is_missing(const struct hqq_pair *pair);
 
 /* True if the peer's process runs no more for certain. */
 bool hqq_pair_peer_is_dead(const struct hqq_pair *pair);

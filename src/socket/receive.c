@@ -1,6 +1,7 @@
 #include "socket/receive.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <string.h>
@@ -232,7 +233,7 @@ static void meet_token(struct hqq_endpoint *endpoint, int fd, const struct hqq_t
         return;
     }
     hqq_log(HQQ_LOG_DEBUG, "token %d, value %llu", (int)token->kind, (unsigned long long)token->value);
-    if (name_length <= sizeof(pair->name)) {
+    if (name && name_length <= sizeof(pair->name)) {
         pair->name = *name;
         pair->name_length = name_length;
     }
@@ -259,24 +260,90 @@ static void meet_token(struct hqq_endpoint *endpoint, int fd, const struct hqq_t
     hqq_doorbell_activate(endpoint, pair);
 }
 
-/* Pops one datagram into the app's vectors. POPPED_TOKEN: it was a token, and has been dealt with. */
+/* The bytes that a vector holds. */
+static size_t capacity_of(const struct msghdr *message)
+{
+    size_t capacity = 0;
+    for (size_t i = 0; i < message->msg_iovlen; i++)
+        capacity += message->msg_iov[i].iov_len;
+    return capacity;
+}
+
+/* Tells the app what the kernel delivered. length: of the whole datagram. */
+static ssize_t deliver(const struct receiving *receiving, const struct msghdr *from, size_t length)
+{
+    struct msghdr *app = receiving->message;
+    size_t capacity = capacity_of(app);
+    hqq_count_own(&receiving->endpoint->counters->received_kernel, 1);
+    app->msg_namelen = app->msg_name ? from->msg_namelen : app->msg_namelen;
+    app->msg_controllen = from->msg_controllen;
+    app->msg_flags = from->msg_flags & ~MSG_TRUNC;
+    if (length > capacity)
+        app->msg_flags |= MSG_TRUNC;
+    return (ssize_t)(receiving->flags & MSG_TRUNC || length < capacity ? length : capacity);
+}
+
+/* Pops the datagram at the head into the app's vectors. POPPED_TOKEN: another process was quicker, and what came after
+ * was a token. */
 static enum popped pop(const struct receiving *receiving, ssize_t *ret_result)
 {
-    struct hqq_endpoint *endpoint = receiving->endpoint;
+    struct msghdr message = *receiving->message;
+    struct hqq_token token;
+    long result = hqq_kernel_recvmsg(receiving->fd, &message, (receiving->flags & ~MSG_PEEK) | MSG_TRUNC);
+    if (result < 0) {
+        *ret_result = result;
+        return POPPED_DATA;
+    }
+    if (__builtin_expect(result == sizeof(token), 0) && capacity_of(&message) >= sizeof(token)) {
+        struct hqq_cursor cursor = {.part = message.msg_iov, .parts = message.msg_iovlen};
+        hqq_cursor_copy_from(&cursor, &token, sizeof(token));
+        if (hqq_token_is(&token, sizeof(token))) {
+            meet_token(receiving->endpoint, receiving->fd, &token, NULL, 0);
+            return POPPED_TOKEN;
+        }
+    }
+    *ret_result = deliver(receiving, &message, (size_t)result);
+    return POPPED_DATA;
+}
+
+/* Puts the first bytes, which came elsewhere, before those that came into the app's vectors. */
+static void shift(const struct msghdr *app, const void *first, size_t first_length, size_t length)
+{
+    size_t capacity = capacity_of(app);
+    size_t whole = length < capacity ? length : capacity;
+    unsigned char block[sizeof(struct hqq_token)];
+    for (size_t at = whole / first_length + 1; at-- > 0;) { /* from behind, block by block */
+        size_t begin = at * first_length;
+        if (begin >= whole)
+            continue;
+        size_t piece = whole - begin < first_length ? whole - begin : first_length;
+        const void *from = first;
+        if (at > 0) {
+            struct hqq_cursor source = {.part = app->msg_iov, .parts = app->msg_iovlen};
+            hqq_cursor_skip(&source, begin - first_length);
+            hqq_cursor_copy_from(&source, block, piece);
+            from = block;
+        }
+        struct hqq_cursor target = {.part = app->msg_iov, .parts = app->msg_iovlen};
+        hqq_cursor_skip(&target, begin);
+        hqq_cursor_copy_to(&target, from, piece);
+    }
+}
+
+/* Pops the token at the head. Nothing of it may show in the app's buffer; but as another process that shares the socket
+ * may have taken it since it was seen, what comes is received whole. */
+static enum popped pop_token_or_data(const struct receiving *receiving, ssize_t *ret_result)
+{
     struct msghdr *app = receiving->message;
     struct msghdr message = *app;
     struct sockaddr_un name = {0};
     struct hqq_token token;
-    struct iovec small;
-    size_t capacity = 0;
-    for (size_t i = 0; i < app->msg_iovlen && capacity < sizeof(token); i++)
-        capacity += app->msg_iov[i].iov_len;
-    bool is_small = capacity < sizeof(token);
-    if (is_small && endpoint->may_meet_tokens) { /* a token must be seen whole to be told from a datagram */
-        small = (struct iovec){.iov_base = &token, .iov_len = sizeof(token)};
-        message.msg_iov = &small;
-        message.msg_iovlen = 1;
-    }
+    struct iovec parts[IOV_MAX];
+    parts[0] = (struct iovec){.iov_base = &token, .iov_len = sizeof(token)};
+    size_t count = app->msg_iovlen < IOV_MAX ? app->msg_iovlen : IOV_MAX - 1;
+    memcpy(&parts[1], app->msg_iov, count * sizeof(parts[0]));
+    message.msg_iov = parts;
+    message.msg_iovlen = count + 1;
     message.msg_name = &name;
     message.msg_namelen = sizeof(name);
     long result = hqq_kernel_recvmsg(receiving->fd, &message, (receiving->flags & ~MSG_PEEK) | MSG_TRUNC);
@@ -284,38 +351,14 @@ static enum popped pop(const struct receiving *receiving, ssize_t *ret_result)
         *ret_result = result;
         return POPPED_DATA;
     }
-    struct hqq_cursor cursor = {.part = app->msg_iov, .parts = app->msg_iovlen};
-    if (result == sizeof(token)) {
-        if (!is_small) {
-            hqq_cursor_copy_from(&cursor, &token, sizeof(token));
-            cursor = (struct hqq_cursor){.part = app->msg_iov, .parts = app->msg_iovlen};
-        }
-        if (hqq_token_is(&token, sizeof(token))) {
-            meet_token(endpoint, receiving->fd, &token, &name, message.msg_namelen);
-            return POPPED_TOKEN;
-        }
+    if (hqq_token_is(&token, (size_t)result)) {
+        meet_token(receiving->endpoint, receiving->fd, &token, &name, message.msg_namelen);
+        return POPPED_TOKEN;
     }
-    size_t received = (size_t)result < capacity ? (size_t)result : capacity;
-    if (is_small && endpoint->may_meet_tokens)
-        received = hqq_cursor_copy_to(&cursor, &token, (size_t)result < sizeof(token) ? (size_t)result : sizeof(token));
-    hqq_count_own(&endpoint->counters->received_kernel, 1);
+    shift(app, &token, sizeof(token), (size_t)result);
     if (app->msg_name)
         memcpy(app->msg_name, &name, message.msg_namelen < app->msg_namelen ? message.msg_namelen : app->msg_namelen);
-    app->msg_namelen = app->msg_name ? message.msg_namelen : app->msg_namelen;
-    app->msg_controllen = message.msg_controllen;
-    app->msg_flags = message.msg_flags;
-    if (is_small && (size_t)result > received)
-        app->msg_flags |= MSG_TRUNC;
-    if (is_small || receiving->flags & MSG_TRUNC)
-        *ret_result = receiving->flags & MSG_TRUNC ? result : (ssize_t)received;
-    else if (message.msg_flags & MSG_TRUNC) {
-        size_t whole = 0;
-        for (size_t i = 0; i < app->msg_iovlen; i++)
-            whole += app->msg_iov[i].iov_len;
-        *ret_result = (ssize_t)whole;
-    } else {
-        *ret_result = result;
-    }
+    *ret_result = deliver(receiving, &message, (size_t)result);
     return POPPED_DATA;
 }
 
@@ -468,6 +511,7 @@ static ssize_t take_from_kernel(const struct receiving *receiving)
     if (!endpoint->may_meet_tokens && receiving->flags & MSG_PEEK)
         return hqq_kernel_recvmsg(receiving->fd, receiving->message, receiving->flags);
     for (;;) {
+        bool is_token = false;
         if (endpoint->may_meet_tokens && !endpoint->head_is_data) {
             struct hqq_token token;
             long error = 0;
@@ -484,6 +528,7 @@ static ssize_t take_from_kernel(const struct receiving *receiving)
                 break;
             case HEAD_TOKEN:
             default:
+                is_token = true;
                 break;
             }
         }
@@ -498,7 +543,7 @@ static ssize_t take_from_kernel(const struct receiving *receiving)
             }
         }
         endpoint->head_is_data = false;
-        if (pop(receiving, &result) == POPPED_DATA)
+        if ((is_token ? pop_token_or_data(receiving, &result) : pop(receiving, &result)) == POPPED_DATA)
             return result;
         /* It was a token; the ring that it speaks of may have something that goes before what follows. */
         result = take_from_rings(receiving);
@@ -510,6 +555,8 @@ static ssize_t take_from_kernel(const struct receiving *receiving)
 static ssize_t take_next(const struct receiving *receiving)
 {
     struct hqq_endpoint *endpoint = receiving->endpoint;
+    if (__builtin_expect(hqq_load32_relaxed(&endpoint->is_kernel_only) != 0, 0))
+        return take_from_rings(receiving);
     if (__builtin_expect(endpoint->offered != NULL, 0))
         take_over_offered(endpoint);
     if (__builtin_expect(endpoint->turn < KERNEL_TURN, 1) && !endpoint->head_is_data) {
@@ -607,6 +654,29 @@ static ssize_t sleep_in_kernel(struct hqq_endpoint *endpoint, int fd, uint64_t u
     return result < 0 ? -errno : 0;
 }
 
+/* The descriptor was closed while this thread slept. A receive that sleeps keeps its socket, so it gets what came; the
+ * socket was kept for it (descriptor.c). */
+static ssize_t take_from_closed(const struct receiving *receiving, ssize_t slept)
+{
+    int ghost = receiving->endpoint->ghost;
+    ssize_t result = slept < 0 ? slept : -EBADF;
+    while (ghost >= 0 && slept >= 0) {
+        struct hqq_token token;
+        long error = result;
+        enum head_kind head = look_at_kernel(ghost, &token, &error);
+        const struct receiving from_ghost = {receiving->endpoint, ghost, receiving->flags, receiving->message};
+        if (head == HEAD_EMPTY || head == HEAD_ERROR)
+            break;
+        if (pop_token_or_data(&from_ghost, &result) == POPPED_DATA)
+            break;
+    }
+    if (hqq_load32_relaxed(&receiving->endpoint->sleepers) == 0) {
+        hqq_close_hidden(ghost);
+        receiving->endpoint->ghost = -1;
+    }
+    return result;
+}
+
 /* One receive that may wait; called and returns with the lock held. */
 static ssize_t wait_and_take(const struct receiving *receiving)
 {
@@ -631,7 +701,7 @@ static ssize_t wait_and_take(const struct receiving *receiving)
         if (asleep_ns != 0)
             hqq_spin_learn(endpoint, hqq_clock_ns() - asleep_ns);
         if (!hqq_endpoint_is_live(endpoint, receiving->fd))
-            return result < 0 ? result : -EBADF;
+            return take_from_closed(receiving, result);
         if (result < 0) {
             int error = (int)result;
             result = take_next(receiving);
@@ -692,6 +762,10 @@ ssize_t hqq_receive(struct hqq_endpoint *endpoint, int fd, struct msghdr *messag
         hqq_fork_receives(endpoint);
     hqq_doorbell_enter(endpoint);
     result = take_next(&receiving);
+    if (__builtin_expect(result == NOTHING && hqq_load32_relaxed(&endpoint->is_kernel_only) != 0, 0)) {
+        hqq_lock_give(&endpoint->receive_lock);
+        return hqq_libc.recvmsg(fd, message, flags);
+    }
     if (__builtin_expect(result == NOTHING, 0) && may_wait) {
         hqq_store32_relaxed(&endpoint->is_ours_only, 1);
         result = wait_and_take(&receiving);
@@ -760,4 +834,12 @@ void hqq_receive_listen(struct hqq_endpoint *endpoint)
         endpoint->listener = result;
     else
         hqq_log(HQQ_LOG_WARN, "no rendezvous: %s", strerror(-result));
+}
+
+uint64_t hqq_receive_arrivals(struct hqq_endpoint *endpoint)
+{
+    uint64_t arrivals = 0;
+    for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next)
+        arrivals += hqq_load_relaxed(hqq_ring_w(&pair->rx));
+    return arrivals;
 }

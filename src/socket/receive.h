@@ -24,6 +24,9 @@ bool hqq_receive_arm(struct hqq_endpoint *endpoint, int fd);
 /* A quick look at the rings alone. */
 bool hqq_receive_glance(struct hqq_endpoint *endpoint);
 
+/* A number that is another one once something was published in a ring. */
+uint64_t hqq_receive_arrivals(struct hqq_endpoint *endpoint);
+
 /* FIONREAD: the length of the next datagram, 0 if there is none. */
 size_t hqq_receive_next_length(struct hqq_endpoint *endpoint, int fd);
 

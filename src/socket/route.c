@@ -281,17 +281,27 @@ static void try_to_offer(struct hqq_endpoint *endpoint, struct hqq_route *route)
     back_off(route);
 }
 
-static void prove(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd)
+/* A token was refused: a full queue is no matter, anything else ends the pair. */
+static int give_up(struct hqq_endpoint *endpoint, struct hqq_route *route, int error)
+{
+    if (error == -EAGAIN || error == -ENOBUFS || error == -ENOMEM)
+        return 0;
+    bool is_connected = route->is_connected;
+    hqq_route_forget_pair(endpoint, route, HQQ_SOCKET_PEER_LEFT);
+    return is_connected ? error : 0;
+}
+
+static int prove(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd)
 {
     if (getrandom(&route->nonce, sizeof(route->nonce), GRND_NONBLOCK) != sizeof(route->nonce) || route->nonce == 0)
-        return;
+        return 0;
     int result = hqq_route_send_token(endpoint, route, fd, HQQ_TOKEN_PROOF, route->nonce);
     if (result == 0) {
         route->progress = HQQ_PROGRESS_PROVED;
         hqq_store32_relaxed(&route->kernel_run, 0);
-    } else if (result != -EAGAIN) {
-        hqq_route_forget_pair(endpoint, route, HQQ_SOCKET_PEER_LEFT);
+        return 0;
     }
+    return give_up(endpoint, route, result);
 }
 
 static void open_way(struct hqq_endpoint *endpoint, struct hqq_route *route)
@@ -333,21 +343,18 @@ void hqq_route_forget_pair(struct hqq_endpoint *endpoint, struct hqq_route *rout
  * Kernel -> ring: a numbered token in the kernel's queue, and the same number on the next datagram in the ring. Only
  * with none of our threads inside a kernel send: its datagram would come after the token.
  */
-static bool enter_ring(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd)
+static int enter_ring(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd)
 {
     struct hqq_pair *pair = route->pair;
     if (hqq_load32_relaxed(&route->kernel_run) < HQQ_ROUTE_KERNEL_RUN || hqq_load32_relaxed(&route->inside) != 0 ||
         hqq_door_kind(hqq_load32_relaxed(&pair->peer->door)) >= HQQ_DOOR_PARKED)
-        return false;
+        return 0;
     uint64_t depth = hqq_ring_depth(&pair->tx);
     if (depth > pair->tx.count / 2)
-        return false;
+        return 0;
     int result = hqq_route_send_token(endpoint, route, fd, HQQ_TOKEN_BARRIER, pair->barrier + 1);
-    if (result != 0) {
-        if (result != -EAGAIN)
-            hqq_route_forget_pair(endpoint, route, HQQ_SOCKET_PEER_LEFT);
-        return false;
-    }
+    if (result != 0)
+        return give_up(endpoint, route, result);
     pair->barrier++;
     route->barrier_due = pair->barrier;
     route->is_on_ring = true;
@@ -355,34 +362,31 @@ static bool enter_ring(struct hqq_endpoint *endpoint, struct hqq_route *route, i
     route->stuck_ns = 0;
     hqq_count_own(&endpoint->counters->switches, 1);
     hqq_log(HQQ_LOG_DEBUG, "on the ring, barrier %llu", (unsigned long long)pair->barrier);
-    return true;
+    return 1;
 }
 
-bool hqq_route_advance(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd)
+int hqq_route_advance(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd)
 {
     if (endpoint->is_send_plain)
-        return false;
+        return 0;
     if (route->pair && hqq_door_kind(hqq_load32_relaxed(&route->pair->peer->door)) == HQQ_DOOR_CLOSED)
         hqq_route_forget_pair(endpoint, route, HQQ_SOCKET_PEER_LEFT);
     switch (route->progress) {
     case HQQ_PROGRESS_NONE:
         if (hqq_load32_relaxed(&route->kernel_run) >= route->rule->link_after)
             try_to_offer(endpoint, route);
-        return false;
+        return 0;
     case HQQ_PROGRESS_OFFERED:
         if (hqq_load32_acquire(&route->pair->peer->stage) != HQQ_STAGE_SEEN)
-            return false;
-        if (!route->is_reply) {
-            prove(endpoint, route, fd);
-            return false;
-        }
+            return 0;
+        if (!route->is_reply)
+            return prove(endpoint, route, fd);
         open_way(endpoint, route);
         return enter_ring(endpoint, route, fd);
     case HQQ_PROGRESS_PROVED:
         if (hqq_load_acquire(&route->pair->peer->echo) != route->nonce) {
             if (hqq_load32_relaxed(&route->kernel_run) >= PROOF_PATIENCE)
-                prove(endpoint, route, fd);
-            return false;
+                return prove(endpoint, route, fd);
         }
         open_way(endpoint, route);
         return enter_ring(endpoint, route, fd);
@@ -449,19 +453,24 @@ void hqq_route_move_descriptor(struct hqq_endpoint *endpoint, int from, int to)
     }
 }
 
-/* Slots hold what they hold: the last one of a datagram counts whole. */
-int hqq_route_unread(struct hqq_endpoint *endpoint)
+/* Slots hold what they hold: the last one of a datagram counts whole. On the ring, and with its barrier passed, what the
+ * kernel still holds of ours are tokens. */
+int hqq_route_unread(struct hqq_endpoint *endpoint, int in_kernel)
 {
     uint64_t bytes = 0;
+    bool is_all_passed = true;
     if (!hqq_lock_take(&endpoint->send_lock))
-        return 0;
+        return in_kernel;
     for (int i = -1; i < HQQ_ROUTE_BUCKETS; i++) {
         for (struct hqq_route *route = chain(endpoint, i); route; route = route->next) {
+            is_all_passed &= route->is_on_ring && hqq_ring_depth(&route->pair->tx) == 0;
             if (route->pair)
                 bytes += hqq_ring_depth(&route->pair->tx) * route->pair->tx.buffer_size;
         }
     }
     hqq_lock_give(&endpoint->send_lock);
+    if (!is_all_passed)
+        bytes += (uint64_t)in_kernel;
     return bytes < INT_MAX ? (int)bytes : INT_MAX;
 }
 

@@ -18,8 +18,9 @@
 struct hqq_route *hqq_route_find(struct hqq_endpoint *endpoint, const struct sockaddr *address, socklen_t length);
 
 /* Looks whether the way to the ring can go on: offers a pair, proves, opens, and enters the ring. To be called before
- * a datagram is sent through the kernel. True if this datagram is to take the ring. */
-bool hqq_route_advance(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd);
+ * a datagram is sent through the kernel. 1: this datagram is to take the ring. 0: the kernel. -errno: a token met an
+ * error on a connected socket, which is what this send is to report. */
+int hqq_route_advance(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd);
 
 /* Sends a token to the destination. 0 or -errno. */
 int hqq_route_send_token(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd, enum hqq_token_kind kind,
@@ -39,8 +40,8 @@ static inline void hqq_route_leave_ring(struct hqq_route *route)
 /* Replies to the peer of a pair that it offered go through it, too. Under both locks. */
 void hqq_route_adopt(struct hqq_endpoint *endpoint, struct hqq_pair *pair);
 
-/* Bytes in rings that the peers have not taken: SIOCOUTQ. Takes the send lock. */
-int hqq_route_unread(struct hqq_endpoint *endpoint);
+/* SIOCOUTQ: bytes that the peers have not taken, of which the kernel counts so many. Takes the send lock. */
+int hqq_route_unread(struct hqq_endpoint *endpoint, int in_kernel);
 
 /* A descriptor of ours has another number now. */
 void hqq_route_move_descriptor(struct hqq_endpoint *endpoint, int from, int to);

@@ -21,9 +21,7 @@
 /* Flags that the ring can serve; the rest is the kernel's. */
 #define RING_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_CONFIRM | MSG_DONTROUTE)
 
-/* How often a name is looked at while there is traffic, and how long a peer may leave datagrams unread before it is
- * asked whether it still knows the pair. */
-#define NAME_LOOK_NS (1 * HQQ_NS_PER_MS)
+/* How long a peer may leave datagrams unread before it is asked whether it still knows the pair. */
 #define STUCK_NS (2 * HQQ_NS_PER_MS)
 
 /* ConnCopy's frame flags. */
@@ -232,34 +230,38 @@ static void send_again(const struct sending *sending)
     }
 }
 
-/* The slow questions, at most once a millisecond: is the name still the same socket's, and does anybody there know the
- * pair? False: the pair is gone. */
+/* The process that received is gone, and its socket may live on in others: they get what was not read, in order. */
+static void hand_over(const struct sending *sending)
+{
+    send_again(sending);
+    hqq_route_forget_pair(sending->endpoint, sending->route, HQQ_SOCKET_PEER_LEFT);
+    sending->route->retry_ns = 0;
+}
+
+/* The slower questions: is the name still the same socket's, does its process live, does anybody there know the pair?
+ * False: the pair is gone. */
 static bool check_route(const struct sending *sending)
 {
     struct hqq_route *route = sending->route;
     struct hqq_ring *ring = &route->pair->tx;
-    uint64_t now = hqq_clock_ns();
-    if (!hqq_is_due(now, route->looked_ns, NAME_LOOK_NS))
-        return true;
-    route->looked_ns = now;
     if (!hqq_route_is_current(route)) {
         hqq_route_forget_pair(sending->endpoint, route, HQQ_SOCKET_PEER_LEFT);
         route->retry_ns = 0;
         return false;
     }
+    bool is_gone = hqq_pair_peer_is_missing(route->pair);
+    uint64_t now = hqq_clock_ns();
     uint64_t r = hqq_load_relaxed(hqq_ring_r(ring));
     if (r != route->stuck_r || hqq_ring_depth(ring) == 0) {
         route->stuck_r = r;
-        route->stuck_ns = 0;
-        return true;
-    }
-    if (route->stuck_ns == 0)
         route->stuck_ns = now;
-    if (now - route->stuck_ns < STUCK_NS || !hqq_route_is_deserted(route))
+    } else if (!is_gone && now - route->stuck_ns > STUCK_NS) {
+        route->stuck_ns = now;
+        is_gone = hqq_route_is_deserted(route);
+    }
+    if (!is_gone)
         return true;
-    send_again(sending);
-    hqq_route_forget_pair(sending->endpoint, route, HQQ_SOCKET_PEER_LEFT);
-    route->retry_ns = 0;
+    hand_over(sending);
     return false;
 }
 
@@ -273,6 +275,8 @@ static enum outcome try_ring(const struct sending *sending)
     uint64_t position = 0;
 
     if (__builtin_expect(hqq_door_kind(door) >= HQQ_DOOR_PARKED || sending->length > hqq_pair_longest(pair), 0)) {
+        if (door == HQQ_DOOR_HANDED_OVER)
+            hand_over(sending);
         hqq_route_leave_ring(route);
         return USE_KERNEL;
     }
@@ -350,7 +354,16 @@ ssize_t hqq_send_message(struct hqq_endpoint *endpoint, int fd, const struct msg
         hqq_route_leave_ring(route);
         return send_through_kernel(&sending);
     }
-    if (route->is_on_ring || hqq_route_advance(endpoint, route, fd)) {
+    if (__builtin_expect(!route->is_on_ring && route->pair != NULL, 0) &&
+        hqq_load32_relaxed(&route->pair->peer->door) == HQQ_DOOR_HANDED_OVER)
+        hand_over(&sending);
+    int advanced = route->is_on_ring ? 1 : hqq_route_advance(endpoint, route, fd);
+    if (__builtin_expect(advanced < 0, 0)) {
+        hqq_lock_give(&endpoint->send_lock);
+        errno = -advanced;
+        return -1;
+    }
+    if (advanced > 0) {
         enum outcome outcome = try_ring(&sending);
         if (__builtin_expect(outcome != USE_KERNEL, 1)) {
             hqq_lock_give(&endpoint->send_lock);

@@ -1,12 +1,14 @@
 #include "socket/start.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 
 #include "platform/barrier.h"
 #include "platform/trace.h"
 #include "socket/adopt.h"
 #include "socket/config.h"
+#include "socket/doorbell.h"
 #include "socket/endpoint.h"
 #include "socket/epoll.h"
 #include "socket/fork.h"
@@ -66,8 +68,31 @@ void hqq_socket_exit(void)
             continue;
         for (struct hqq_pair *pair = endpoint->pairs; pair; pair = pair->next) {
             if (hqq_process_is_generation(pair->generation))
-                hqq_store32_release(&pair->own->door, HQQ_DOOR_CLOSED);
+                hqq_store32_release(&pair->own->door, HQQ_DOOR_HANDED_OVER);
         }
+    }
+    errno = saved;
+}
+
+/* What the next program finds in the kernel's queue are no tokens, as far as that can be done. */
+void hqq_socket_exec(void)
+{
+    int saved = errno;
+    if (hqq_load32_acquire(&hqq_started) != HQQ_STARTED || hqq_fork_is_borrowed())
+        return;
+    for (int fd = 0; fd < HQQ_TABLE_SIZE; fd++) {
+        struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+        if (!endpoint || !hqq_endpoint_is_own(endpoint) || !hqq_lock_take(&endpoint->receive_lock))
+            continue;
+        bool is_kept = (hqq_libc.fcntl(fd, F_GETFD) & FD_CLOEXEC) == 0;
+        if (endpoint->is_receiver) {
+            hqq_doorbell_hand_over(endpoint);
+            if (endpoint->pairs)
+                hqq_receive_is_ready(endpoint, fd);
+        } else if (is_kept) { /* a child's: its parent and the next program share the socket from now on */
+            hqq_fork_share(endpoint);
+        }
+        hqq_lock_give(&endpoint->receive_lock);
     }
     errno = saved;
 }
@@ -76,7 +101,7 @@ void hqq_socket_created(int fd)
 {
     if ((unsigned)fd >= HQQ_TABLE_SIZE || (hqq_table_get(fd) == NULL && !hqq_epoll_knows(fd)) || hqq_fork_is_borrowed())
         return;
-    hqq_endpoint_leave(fd);
+    hqq_endpoint_leave(fd, false);
     hqq_epoll_forget(fd);
 }
 

@@ -49,6 +49,11 @@ void hqq_socket_exit(void)
         hqq_libc.write(exit_told_to, "x", 1);
 }
 
+void hqq_socket_exec(void)
+{
+    note("exec");
+}
+
 void hqq_socket_fork_prepare(void)
 {
     note("prepare");

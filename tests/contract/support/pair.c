@@ -1,0 +1,42 @@
+#include "support/pair.h"
+
+#include <stdio.h>
+
+static struct end new_end(struct remote *at, bool is_nameless, bool is_abstract)
+{
+    if (is_nameless)
+        return end_new(at, 0);
+    return is_abstract ? end_bound_abstract(at, 0) : end_bound(at, 0);
+}
+
+struct pair pair_new(unsigned options)
+{
+    struct remote *there = contract_far();
+    struct pair pair = {
+        .near = new_end(NULL, options & NEAR_NAMELESS, options & PAIR_ABSTRACT),
+        .far = new_end(there, options & FAR_NAMELESS, options & PAIR_ABSTRACT),
+    };
+    if (options & NEAR_CONNECTS)
+        assert_result(end_connect(&pair.near, &pair.far.address), 0);
+    if (options & FAR_CONNECTS)
+        assert_result(end_connect(&pair.far, &pair.near.address), 0);
+    if (contract_variant() != CONTRACT_FRESH)
+        warm_up(&pair.near, &pair.far);
+    return pair;
+}
+
+void warm_up(const struct end *one, const struct end *other)
+{
+    char text[32];
+    for (int i = 0; i < 16; i++) {
+        snprintf(text, sizeof(text), "warm-up %d", i);
+        if (other->address.length > 0) {
+            end_tell(one, other, text);
+            end_hears(other, text);
+        }
+        if (one->address.length > 0) {
+            end_tell(other, one, text);
+            end_hears(one, text);
+        }
+    }
+}
