@@ -197,8 +197,13 @@ void hqq_doorbell_enter(struct hqq_endpoint *endpoint)
 
 void hqq_doorbell_enter_sleep(struct hqq_endpoint *endpoint)
 {
-    while (endpoint->active) /* all of them were armed, or parked, and seen empty */
-        deactivate(endpoint, &endpoint->active);
+    struct hqq_pair **at = &endpoint->active;
+    while (*at) { /* what a parked one holds still is looked at again */
+        if (hqq_ring_is_readable(&(*at)->rx))
+            at = &(*at)->active_next;
+        else
+            deactivate(endpoint, at);
+    }
     hqq_add32_relaxed(&endpoint->sleepers, 1);
     hqq_count_own(&endpoint->counters->sleeps, 1);
 }

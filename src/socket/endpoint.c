@@ -137,7 +137,7 @@ struct hqq_endpoint *hqq_endpoint_make(int fd, const struct hqq_rule *rule)
 void hqq_endpoint_share(struct hqq_endpoint *endpoint, int fd)
 {
     if ((unsigned)fd >= HQQ_TABLE_SIZE) {
-        hqq_endpoint_demote(endpoint);
+        hqq_endpoint_demote(endpoint, -1);
         return;
     }
     if (!hqq_lock_take(&registry))
@@ -156,6 +156,9 @@ static void end(struct hqq_endpoint *endpoint, bool is_own)
     bool has_send = hqq_lock_take(&endpoint->send_lock);
     if (has_receive && has_send) {
         hqq_store32_relaxed(&endpoint->is_live, 0);
+        /* Another process may have the socket still: what is not read goes to it. */
+        if (is_own && (hqq_load32_relaxed(&endpoint->park) & HQQ_PARK_SHARED || hqq_load_relaxed(&hqq_fork_count) != 0))
+            hqq_doorbell_hand_over(endpoint);
         hqq_route_end_all(endpoint, is_own);
         hqq_receive_end_all(endpoint, NULL, is_own);
         if (endpoint->listener >= 0)
@@ -205,11 +208,13 @@ void hqq_endpoint_leave(int fd, bool is_closing)
     errno = saved;
 }
 
-void hqq_endpoint_demote(struct hqq_endpoint *endpoint)
+void hqq_endpoint_demote(struct hqq_endpoint *endpoint, int fd)
 {
     hqq_or32_relaxed(&endpoint->park, HQQ_PARK_OPTION);
     if (hqq_lock_take(&endpoint->receive_lock)) {
         hqq_receive_park(endpoint, HQQ_PARK_OPTION);
+        if (endpoint->pairs && fd >= 0)
+            hqq_receive_is_ready(endpoint, fd); /* the last tokens */
         hqq_lock_give(&endpoint->receive_lock);
     }
     hqq_store32_relaxed(&endpoint->counters->reason, HQQ_SOCKET_OPTION);
@@ -217,10 +222,8 @@ void hqq_endpoint_demote(struct hqq_endpoint *endpoint)
 
 void hqq_endpoint_give_to_kernel(struct hqq_endpoint *endpoint, int fd)
 {
-    hqq_endpoint_demote(endpoint);
+    hqq_endpoint_demote(endpoint, fd);
     if (hqq_lock_take(&endpoint->receive_lock)) {
-        if (endpoint->pairs)
-            hqq_receive_is_ready(endpoint, fd); /* the last tokens */
         hqq_store32_relaxed(&endpoint->is_kernel_only, 1);
         hqq_lock_give(&endpoint->receive_lock);
     }

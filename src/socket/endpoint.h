@@ -57,9 +57,8 @@ struct hqq_route {
     hqq_atomic_u32 inside;     /* threads in a kernel send */
     uint64_t barrier_due;      /* the number that the next datagram in the ring carries; 0: none */
     uint64_t nonce;
-    uint64_t sent_ticks, checked_ticks, seen_r;
+    uint64_t sent_ticks, checked_ticks;
     uint64_t stuck_r, stuck_ns; /* since when the peer has not read beyond r though there was something; 0: it has */
-    uint64_t looked_ns;         /* when the name was last looked at */
     uint64_t retry_ns, backoff_ns;
     int path_fd; /* O_PATH, so that tokens reach this inode and no other; -1: none */
     uint64_t device, inode;
@@ -155,8 +154,8 @@ void hqq_endpoint_leave(int fd, bool is_closing);
 /* The size of its send buffer may have changed. */
 void hqq_endpoint_note_buffer(struct hqq_endpoint *endpoint, int fd);
 
-/* The kernel serves this socket from now on. Takes the receive lock. */
-void hqq_endpoint_demote(struct hqq_endpoint *endpoint);
+/* The kernel serves this socket from now on. fd: one of its descriptors, or -1. Takes the receive lock. */
+void hqq_endpoint_demote(struct hqq_endpoint *endpoint, int fd);
 
 /* The same, and its queue is left alone from now on, but for what the app does. */
 void hqq_endpoint_give_to_kernel(struct hqq_endpoint *endpoint, int fd);

@@ -12,6 +12,7 @@
 #include "platform/clock.h"
 #include "socket/fork.h"
 #include "socket/gather.h"
+#include "socket/kernel.h"
 #include "socket/libc.h"
 #include "socket/receive.h"
 #include "socket/start.h"
@@ -29,7 +30,8 @@ struct member {
 /* Never given back, as a thread may be looking at it; reused with the number of its descriptor. */
 struct hqq_epoll {
     struct hqq_lock lock;
-    hqq_atomic_u32 count; /* members; read without the lock to tell whether there are any */
+    hqq_atomic_u32 count;   /* members; read without the lock to tell whether there are any */
+    hqq_atomic_u32 waiters; /* threads that wait for it */
     size_t room;
     struct member *members;
     struct hqq_epoll *next; /* of all there ever were */
@@ -95,7 +97,7 @@ static void put_member(struct hqq_epoll *epoll, int fd, const struct epoll_event
             if (!members) {
                 struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
                 if (endpoint)
-                    hqq_endpoint_demote(endpoint);
+                    hqq_endpoint_demote(endpoint, fd);
                 return;
             }
             epoll->members = members;
@@ -115,6 +117,20 @@ static bool may_be_ours(int fd)
         return true;
     return hqq_libc.getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX &&
            hqq_libc.getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_DGRAM;
+}
+
+/* Threads wait already, and have not armed the links of this socket. From now on the kernel serves it; for what its
+ * rings hold they are woken by a token, where the socket can send to itself. */
+static void wake_waiters(struct hqq_endpoint *endpoint, int fd)
+{
+    const struct hqq_token token = hqq_token_make((struct hqq_pair_id){{0, 0}}, HQQ_TOKEN_BELL, 0);
+    hqq_endpoint_demote(endpoint, fd);
+    if (hqq_lock_take(&endpoint->receive_lock)) {
+        if (hqq_receive_glance(endpoint) && endpoint->name_length != 0)
+            hqq_kernel_sendto(fd, &token, sizeof(token), (const struct sockaddr *)(const void *)&endpoint->name,
+                              endpoint->name_length);
+        hqq_lock_give(&endpoint->receive_lock);
+    }
 }
 
 int hqq_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
@@ -138,7 +154,9 @@ int hqq_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
             put_member(set, fd, event);
             struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
             if (endpoint && (event->events & KERNEL_KINDS || set->is_nested))
-                hqq_endpoint_demote(endpoint);
+                hqq_endpoint_demote(endpoint, fd);
+            else if (endpoint && hqq_load32_relaxed(&set->waiters) != 0)
+                wake_waiters(endpoint, fd);
         }
         hqq_lock_give(&set->lock);
     }
@@ -174,9 +192,10 @@ void hqq_epoll_poll_slow(struct hqq_epoll *epoll)
         return;
     epoll->is_nested = true;
     for (uint32_t i = 0; i < hqq_load32_relaxed(&epoll->count); i++) {
-        struct hqq_endpoint *endpoint = hqq_endpoint_find(epoll->members[i].fd);
+        int fd = epoll->members[i].fd;
+        struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
         if (endpoint && hqq_load32_relaxed(&endpoint->park) == 0)
-            hqq_endpoint_demote(endpoint);
+            hqq_endpoint_demote(endpoint, fd);
     }
     hqq_lock_give(&epoll->lock);
 }
@@ -190,13 +209,13 @@ void hqq_epoll_reset_locks(void)
 /* ---- Waiting --------------------------------------------------------------------------------------------------- */
 
 struct waiting {
+    struct hqq_epoll *set;
     int epoll;
     struct epoll_event *events;
     int count;
     const sigset_t *mask;
     struct hqq_watch watch;
     struct epoll_event asked[HQQ_WATCHES]; /* by tag */
-    bool is_kernels[HQQ_WATCHES];          /* only what is left in a ring is reported by us */
 };
 
 /* Collects the members that wait for input. */
@@ -213,22 +232,30 @@ static void collect(struct waiting *waiting, struct hqq_epoll *epoll)
             continue;
         bool is_kernels = (member->event.events & KERNEL_KINDS) != 0 || epoll->is_nested;
         if (is_kernels && hqq_load32_relaxed(&endpoint->park) == 0)
-            hqq_endpoint_demote(endpoint);
+            hqq_endpoint_demote(endpoint, member->fd);
         size_t tag = waiting->watch.count;
         hqq_watch_add(&waiting->watch, member->fd, (uint32_t)tag);
         if (waiting->watch.count > tag) {
             waiting->asked[tag] = member->event;
-            waiting->is_kernels[tag] = is_kernels;
+            waiting->watch.at[tag].is_edge = is_kernels;
         }
     }
     hqq_lock_give(&epoll->lock);
+}
+
+static void leave(void *argument)
+{
+    struct waiting *waiting = argument;
+    hqq_sub32_relaxed(&waiting->set->waiters, 1);
+    hqq_watch_wake(&waiting->watch);
 }
 
 /* The kernel's own wait; ns: how long, HQQ_FOREVER for ever. epoll_pwait counts in ms: rounded up. */
 static int kernel_wait(struct waiting *waiting, uint64_t ns)
 {
     int result;
-    pthread_cleanup_push(hqq_watch_wake, &waiting->watch);
+    hqq_add32_relaxed(&waiting->set->waiters, 1);
+    pthread_cleanup_push(leave, waiting);
     if (ns == 0 || ns == HQQ_FOREVER) {
         result = hqq_libc.epoll_pwait(waiting->epoll, waiting->events, waiting->count, ns == 0 ? 0 : -1, waiting->mask);
     } else {
@@ -245,16 +272,12 @@ static int kernel_wait(struct waiting *waiting, uint64_t ns)
 }
 
 /* An edge for each arrival, and no more: what a ring held when the socket was given to the kernel is told once. */
-static bool is_news(struct hqq_endpoint *endpoint)
+static void note_reported(struct hqq_endpoint *endpoint)
 {
-    bool has_changed = true;
     if (hqq_lock_take(&endpoint->receive_lock)) {
-        uint64_t arrivals = hqq_receive_arrivals(endpoint);
-        has_changed = arrivals != endpoint->edge_reported;
-        endpoint->edge_reported = arrivals;
+        endpoint->edge_reported = hqq_receive_arrivals(endpoint);
         hqq_lock_give(&endpoint->receive_lock);
     }
-    return has_changed;
 }
 
 /* Takes out events of sockets that have but a token; adds those of sockets whose rings have something. */
@@ -268,7 +291,9 @@ static int correct(struct waiting *waiting, int found)
                !(waiting->events[at].data.u64 == asked->data.u64 && waiting->events[at].events & READABLE))
             at++;
         if (watch->at[i].is_ready) {
-            if (at < found || (waiting->is_kernels[watch->at[i].tag] && !is_news(watch->at[i].endpoint)))
+            if (watch->at[i].is_edge)
+                note_reported(watch->at[i].endpoint);
+            if (at < found)
                 continue;
             for (at = 0; at < found && waiting->events[at].data.u64 != asked->data.u64; at++) {
             }
@@ -319,6 +344,7 @@ static bool begin(struct waiting *waiting, int epoll, struct epoll_event *events
     if (__builtin_expect(!set || hqq_load32_relaxed(&set->count) == 0, 1) || count <= 0 ||
         hqq_is_bad_address(events, (size_t)count * sizeof(*events)))
         return false;
+    waiting->set = set;
     waiting->epoll = epoll;
     waiting->events = events;
     waiting->count = count;

@@ -57,6 +57,7 @@ static void see_passed(int fd)
     struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
     if (endpoint && hqq_lock_take(&endpoint->receive_lock)) {
         hqq_receive_park(endpoint, HQQ_PARK_SHARED);
+        hqq_doorbell_hand_over(endpoint);
         hqq_receive_is_ready(endpoint, fd); /* takes the tokens out that nobody else would know */
         hqq_store32_relaxed(&endpoint->counters->reason, HQQ_SOCKET_SHARED);
         hqq_lock_give(&endpoint->receive_lock);
@@ -107,7 +108,7 @@ static void note_option(struct hqq_endpoint *endpoint, int fd, int option)
     case SO_TIMESTAMP:
     case SO_TIMESTAMPNS:
     case SO_TIMESTAMPING:
-        hqq_endpoint_demote(endpoint);
+        hqq_endpoint_demote(endpoint, fd);
         if (hqq_lock_take(&endpoint->send_lock)) {
             endpoint->is_send_plain = true;
             hqq_route_forget_all(endpoint);
@@ -122,8 +123,7 @@ static void note_option(struct hqq_endpoint *endpoint, int fd, int option)
 /* Options after which each look of ours at the queue would show. */
 static bool is_for_kernel_only(int level, int option)
 {
-    return level == SOL_SOCKET &&
-           (option == SO_PEEK_OFF || option == SO_ATTACH_FILTER || option == SO_ATTACH_BPF);
+    return level == SOL_SOCKET && (option == SO_PEEK_OFF || option == SO_ATTACH_FILTER || option == SO_ATTACH_BPF);
 }
 
 int hqq_setsockopt(int fd, int level, int option, const void *value, socklen_t length)
@@ -147,11 +147,11 @@ int hqq_getsockopt(int fd, int level, int option, void *value, socklen_t *length
 
 /* ---- fcntl, ioctl ---------------------------------------------------------------------------------------------- */
 
-static void note_flags(struct hqq_endpoint *endpoint, int flags)
+static void note_flags(struct hqq_endpoint *endpoint, int fd, int flags)
 {
     hqq_store32_relaxed(&endpoint->is_nonblocking, (flags & O_NONBLOCK) != 0);
     if (flags & O_ASYNC)
-        hqq_endpoint_demote(endpoint);
+        hqq_endpoint_demote(endpoint, fd);
 }
 
 static void note_duplicate(int fd, int duplicate)
@@ -180,7 +180,7 @@ int hqq_fcntl(int fd, int command, ...)
     } else if (command == F_SETFL) {
         struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
         if (endpoint && !hqq_fork_is_borrowed())
-            note_flags(endpoint, (int)(intptr_t)argument);
+            note_flags(endpoint, fd, (int)(intptr_t)argument);
     }
     return result;
 }
@@ -218,7 +218,7 @@ int hqq_ioctl(int fd, unsigned long request, ...)
         int saved = errno;
         int flags = hqq_libc.fcntl(fd, F_GETFL);
         if (flags >= 0)
-            note_flags(endpoint, flags);
+            note_flags(endpoint, fd, flags);
         errno = saved;
     }
     return result;

@@ -742,6 +742,23 @@ static ssize_t settle(ssize_t result)
     return -1;
 }
 
+/* A buffer that can't be written: the kernel says EFAULT, and the datagram is lost. */
+static ssize_t receive_badly(const struct receiving *receiving)
+{
+    struct msghdr nowhere = {0};
+    struct receiving lost = *receiving;
+    ssize_t result = NOTHING;
+    lost.message = &nowhere;
+    if (hqq_lock_take(&receiving->endpoint->receive_lock)) {
+        result = take_from_rings(&lost);
+        hqq_lock_give(&receiving->endpoint->receive_lock);
+    }
+    if (result == NOTHING)
+        return hqq_libc.recvmsg(receiving->fd, receiving->message, receiving->flags);
+    errno = EFAULT;
+    return -1;
+}
+
 ssize_t hqq_receive(struct hqq_endpoint *endpoint, int fd, struct msghdr *message, int flags)
 {
     struct receiving receiving = {.endpoint = endpoint, .fd = fd, .flags = flags & ~MSG_NOSIGNAL, .message = message};
@@ -751,8 +768,11 @@ ssize_t hqq_receive(struct hqq_endpoint *endpoint, int fd, struct msghdr *messag
 
     if (__builtin_expect(!hqq_endpoint_is_own(endpoint), 0))
         hqq_fork_noticed();
-    if ((flags & ~RING_FLAGS) != 0 || !hqq_vector_length(message->msg_iov, message->msg_iovlen, &length) ||
-        !hqq_lock_take(&endpoint->receive_lock))
+    if ((flags & ~RING_FLAGS) != 0 || message->msg_iovlen > IOV_MAX)
+        return hqq_libc.recvmsg(fd, message, flags);
+    if (!hqq_vector_length(message->msg_iov, message->msg_iovlen, &length))
+        return receive_badly(&receiving);
+    if (!hqq_lock_take(&endpoint->receive_lock))
         return hqq_libc.recvmsg(fd, message, flags);
     if (__builtin_expect(!hqq_endpoint_is_live(endpoint, fd), 0)) {
         hqq_lock_give(&endpoint->receive_lock);

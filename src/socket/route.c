@@ -17,6 +17,7 @@
 #include "platform/trace.h"
 #include "socket/kernel.h"
 #include "socket/rendezvous.h"
+#include "socket/spin.h"
 
 #include <hqq/link.h>
 
@@ -151,22 +152,29 @@ bool hqq_route_is_deserted(const struct hqq_route *route)
 
 /* ---- Tokens ---------------------------------------------------------------------------------------------------- */
 
+const struct sockaddr *hqq_route_address(const struct hqq_route *route, struct sockaddr_un *by_inode,
+                                         socklen_t *ret_length)
+{
+    *ret_length = 0;
+    if (route->is_connected)
+        return NULL;
+    if (route->path_fd >= 0) {
+        by_inode->sun_family = AF_UNIX;
+        snprintf(by_inode->sun_path, sizeof(by_inode->sun_path), "/proc/self/fd/%d", route->path_fd);
+        *ret_length = sizeof(*by_inode);
+        return (const struct sockaddr *)(const void *)by_inode;
+    }
+    *ret_length = route->name_length;
+    return (const struct sockaddr *)(const void *)&route->name;
+}
+
 int hqq_route_send_token(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd, enum hqq_token_kind kind,
                          uint64_t value)
 {
     struct hqq_token token = hqq_token_make(route->pair->id, kind, value);
-    struct sockaddr_un by_inode = {.sun_family = AF_UNIX};
-    const struct sockaddr *address = NULL;
-    socklen_t length = 0;
-    if (!route->is_connected) {
-        address = (const struct sockaddr *)(const void *)&route->name;
-        length = route->name_length;
-    }
-    if (route->path_fd >= 0) { /* this very inode, whoever has its name by now */
-        snprintf(by_inode.sun_path, sizeof(by_inode.sun_path), "/proc/self/fd/%d", route->path_fd);
-        address = (const struct sockaddr *)(const void *)&by_inode;
-        length = sizeof(by_inode);
-    }
+    struct sockaddr_un by_inode;
+    socklen_t length;
+    const struct sockaddr *address = hqq_route_address(route, &by_inode, &length);
     HQQ_POINT("socket.token");
     long result = hqq_kernel_sendto(fd, &token, sizeof(token), address, length);
     if (result >= 0 && kind == HQQ_TOKEN_BELL)
@@ -304,9 +312,14 @@ static int prove(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd)
     return give_up(endpoint, route, result);
 }
 
-static void open_way(struct hqq_endpoint *endpoint, struct hqq_route *route)
+static bool open_way(struct hqq_endpoint *endpoint, struct hqq_route *route)
 {
     struct hqq_pair *pair = route->pair;
+    if (hqq_pair_peer_is_dead(pair)) {
+        hqq_route_forget_pair(endpoint, route, HQQ_SOCKET_PEER_LEFT);
+        route->retry_ns = 0;
+        return false;
+    }
     pair->is_light =
         hqq_load32_relaxed(&pair->own->can_barrier) != 0 && hqq_load32_relaxed(&pair->peer->can_barrier) != 0;
     /* Release: the receiver that sees it knows that barriers are needed before the first datagram comes. */
@@ -319,6 +332,7 @@ static void open_way(struct hqq_endpoint *endpoint, struct hqq_route *route)
     hqq_add32_relaxed(&endpoint->counters->links, 1);
     set_reason(endpoint, HQQ_SOCKET_ACCELERATED);
     hqq_log(HQQ_LOG_INFO, "link to %s is open", is_path(route) ? route->name.sun_path : "@");
+    return true;
 }
 
 void hqq_route_forget_pair(struct hqq_endpoint *endpoint, struct hqq_route *route, enum hqq_socket_reason reason)
@@ -349,6 +363,11 @@ static int enter_ring(struct hqq_endpoint *endpoint, struct hqq_route *route, in
     if (hqq_load32_relaxed(&route->kernel_run) < HQQ_ROUTE_KERNEL_RUN || hqq_load32_relaxed(&route->inside) != 0 ||
         hqq_door_kind(hqq_load32_relaxed(&pair->peer->door)) >= HQQ_DOOR_PARKED)
         return 0;
+    if (hqq_pair_peer_is_missing(pair)) {
+        hqq_route_forget_pair(endpoint, route, HQQ_SOCKET_PEER_LEFT);
+        route->retry_ns = 0;
+        return 0;
+    }
     uint64_t depth = hqq_ring_depth(&pair->tx);
     if (depth > pair->tx.count / 2)
         return 0;
@@ -358,8 +377,8 @@ static int enter_ring(struct hqq_endpoint *endpoint, struct hqq_route *route, in
     pair->barrier++;
     route->barrier_due = pair->barrier;
     route->is_on_ring = true;
-    route->sent_ticks = 0;
-    route->stuck_ns = 0;
+    route->sent_ticks = route->checked_ticks = hqq_ticks();
+    route->stuck_r = UINT64_MAX;
     hqq_count_own(&endpoint->counters->switches, 1);
     hqq_log(HQQ_LOG_DEBUG, "on the ring, barrier %llu", (unsigned long long)pair->barrier);
     return 1;
@@ -381,15 +400,13 @@ int hqq_route_advance(struct hqq_endpoint *endpoint, struct hqq_route *route, in
             return 0;
         if (!route->is_reply)
             return prove(endpoint, route, fd);
-        open_way(endpoint, route);
-        return enter_ring(endpoint, route, fd);
+        return open_way(endpoint, route) ? enter_ring(endpoint, route, fd) : 0;
     case HQQ_PROGRESS_PROVED:
         if (hqq_load_acquire(&route->pair->peer->echo) != route->nonce) {
             if (hqq_load32_relaxed(&route->kernel_run) >= PROOF_PATIENCE)
                 return prove(endpoint, route, fd);
         }
-        open_way(endpoint, route);
-        return enter_ring(endpoint, route, fd);
+        return open_way(endpoint, route) ? enter_ring(endpoint, route, fd) : 0;
     case HQQ_PROGRESS_OPEN:
     default:
         return enter_ring(endpoint, route, fd);
@@ -505,8 +522,6 @@ void hqq_route_end_all(struct hqq_endpoint *endpoint, bool is_own)
             route->pair = NULL;
             is_used |= is_own && hqq_load32_relaxed(&route->inside) != 0;
             hqq_close_hidden(route->path_fd);
-            if (pair && is_own)
-                hqq_store32_release(&pair->own->door, HQQ_DOOR_CLOSED);
             if (pair)
                 hqq_pair_drop(pair);
         }

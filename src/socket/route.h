@@ -22,6 +22,10 @@ struct hqq_route *hqq_route_find(struct hqq_endpoint *endpoint, const struct soc
  * error on a connected socket, which is what this send is to report. */
 int hqq_route_advance(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd);
 
+/* Where tokens go: NULL for a connected socket, the very inode where a path is held, else the name. */
+const struct sockaddr *hqq_route_address(const struct hqq_route *route, struct sockaddr_un *by_inode,
+                                         socklen_t *ret_length);
+
 /* Sends a token to the destination. 0 or -errno. */
 int hqq_route_send_token(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd, enum hqq_token_kind kind,
                          uint64_t value);

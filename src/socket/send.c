@@ -9,6 +9,7 @@
 #include "base/point.h"
 #include "layout/packet.h"
 #include "platform/clock.h"
+#include "platform/sys.h"
 #include "platform/trace.h"
 #include "ring/consume.h"
 #include "ring/produce.h"
@@ -23,6 +24,12 @@
 
 /* How long a peer may leave datagrams unread before it is asked whether it still knows the pair. */
 #define STUCK_NS (2 * HQQ_NS_PER_MS)
+
+/* How often names are looked at, in units of hqq_ticks_long_ago(): 200 us. */
+#define STREAM_LOOK 10
+
+/* How often a datagram that goes another way is offered to a full queue, a millisecond apart. */
+#define RESEND_TRIES 100
 
 /* ConnCopy's frame flags. */
 #define FRAME_BEGIN 1u
@@ -185,84 +192,95 @@ static enum outcome ring_bell(const struct sending *sending, uint32_t door, uint
 }
 
 /*
- * A receiver that seems awake may be gone without a word. Asked now and then: after a pause of ours, and when it has
- * not read for a while. True: ring, whatever the door says.
+ * A receiver that seems awake may be gone without a word, and a name may lead elsewhere by now. Asked after a pause of
+ * ours, and now and then in a stream.
  */
-static bool is_question_due(struct hqq_route *route, uint64_t now)
+static bool is_question_due(const struct hqq_route *route, uint64_t now)
 {
-    uint64_t r;
-    if (route->sent_ticks != 0 && now - route->sent_ticks > hqq_ticks_long_ago())
-        return true;
-    if (now - route->checked_ticks <= hqq_ticks_long_ago())
-        return false;
-    r = hqq_load_relaxed(hqq_ring_r(&route->pair->tx));
-    bool has_moved = r != route->seen_r;
-    route->seen_r = r;
-    route->checked_ticks = now;
-    return !has_moved;
+    return now - route->sent_ticks > hqq_ticks_long_ago() ||
+           now - route->checked_ticks > STREAM_LOOK * hqq_ticks_long_ago();
 }
 
-/* Whoever read the ring has gone, and the socket is there still: what was not read goes through the kernel. */
-static void send_again(const struct sending *sending)
+/* One datagram that nobody will read: claimed, then sent through the kernel. 0, or -errno; -ENOENT: not to be had. */
+static long send_one_again(const struct sending *sending, uint64_t position)
 {
     const struct hqq_route *route = sending->route;
     struct hqq_ring *ring = &route->pair->tx;
-    uint64_t position;
-    hqq_log(HQQ_LOG_INFO, "the receiver has gone, its socket has not: %llu slots are sent again",
-            (unsigned long long)hqq_ring_depth(ring));
-    for (uint64_t i = 0; i < ring->count && hqq_ring_peek(ring, &position); i++) {
-        const hqq_atomic_u64 *element = hqq_ring_packet(ring, position);
-        uint64_t length = hqq_load_relaxed(&element[1 + HQQ_COPY_SIZE]);
-        uint64_t slots = hqq_pair_slots(ring, length);
-        struct iovec parts[IOV_MAX];
-        if (length > hqq_pair_longest(route->pair) || slots > IOV_MAX)
-            return;
-        for (uint64_t k = 0; k < slots; k++) {
-            uint64_t left = length - k * ring->buffer_size;
-            parts[k].iov_base = hqq_ring_buffer(ring, position + k);
-            parts[k].iov_len = left < ring->buffer_size ? left : ring->buffer_size;
-        }
-        struct msghdr message = *sending->message;
-        message.msg_iov = parts;
-        message.msg_iovlen = slots;
-        if (hqq_kernel_sendmsg(sending->fd, &message) < 0 || !take_back(sending, position, slots))
-            return;
+    uint64_t length = hqq_load_relaxed(&hqq_ring_packet(ring, position)[1 + HQQ_COPY_SIZE]);
+    uint64_t slots = hqq_pair_slots(ring, length);
+    struct iovec parts[IOV_MAX];
+    struct sockaddr_un by_inode;
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = slots};
+    uint64_t expected = position;
+    if (length > hqq_pair_longest(route->pair) || slots > IOV_MAX ||
+        !hqq_cas_acq_rel(hqq_ring_r(ring), &expected, position + slots))
+        return -ENOENT;
+    for (uint64_t i = 0; i < slots; i++) {
+        uint64_t left = length - i * ring->buffer_size;
+        parts[i].iov_base = hqq_ring_buffer(ring, position + i);
+        parts[i].iov_len = left < ring->buffer_size ? left : ring->buffer_size;
     }
+    union {
+        const struct sockaddr *in;
+        void *out;
+    } name = {.in = hqq_route_address(route, &by_inode, &message.msg_namelen)};
+    message.msg_name = name.out;
+    long result;
+    int tries = RESEND_TRIES;
+    while ((result = hqq_kernel_sendmsg(sending->fd, &message)) == -EAGAIN && tries-- > 0)
+        hqq_sys.sleep_until(hqq_clock_ns() + HQQ_NS_PER_MS);
+    for (uint64_t i = 0; i < slots; i++)
+        hqq_ring_release(ring, position + i);
+    if (result >= 0)
+        hqq_count_own(&sending->endpoint->counters->taken_back, 1);
+    return result < 0 ? result : 0;
 }
 
-/* The process that received is gone, and its socket may live on in others: they get what was not read, in order. */
-static void hand_over(const struct sending *sending)
-{
-    send_again(sending);
-    hqq_route_forget_pair(sending->endpoint, sending->route, HQQ_SOCKET_PEER_LEFT);
-    sending->route->retry_ns = 0;
-}
-
-/* The slower questions: is the name still the same socket's, does its process live, does anybody there know the pair?
- * False: the pair is gone. */
-static bool check_route(const struct sending *sending)
+/* The process that received is gone, and its socket may live on in others: they get what was not read, in order. FAILED
+ * if there are no others, and the socket is connected: errno is what this send is to report. */
+static enum outcome hand_over(const struct sending *sending)
 {
     struct hqq_route *route = sending->route;
     struct hqq_ring *ring = &route->pair->tx;
-    if (!hqq_route_is_current(route)) {
-        hqq_route_forget_pair(sending->endpoint, route, HQQ_SOCKET_PEER_LEFT);
-        route->retry_ns = 0;
-        return false;
+    uint64_t position;
+    hqq_log(HQQ_LOG_INFO, "nobody reads the ring any more: %llu slots are sent again",
+            (unsigned long long)hqq_ring_depth(ring));
+    long result = 0;
+    for (uint64_t i = 0; i < ring->count && result == 0 && hqq_ring_peek(ring, &position); i++)
+        result = send_one_again(sending, position);
+    hqq_route_forget_pair(sending->endpoint, route, HQQ_SOCKET_PEER_LEFT);
+    route->retry_ns = 0;
+    if (result == 0 || result == -ENOENT || result == -EAGAIN || !route->is_connected)
+        return USE_KERNEL;
+    errno = (int)-result;
+    return FAILED;
+}
+
+/* The questions. SENT: all is well; else the pair is gone. */
+static enum outcome check_route(const struct sending *sending, uint64_t ticks)
+{
+    struct hqq_route *route = sending->route;
+    struct hqq_pair *pair = route->pair;
+    struct hqq_ring *ring = &pair->tx;
+    bool is_gone = hqq_pair_peer_is_missing(pair);
+    if (!is_gone && ticks - route->checked_ticks > STREAM_LOOK * hqq_ticks_long_ago()) {
+        route->checked_ticks = ticks;
+        if (!hqq_route_is_current(route)) {
+            hqq_route_forget_pair(sending->endpoint, route, HQQ_SOCKET_PEER_LEFT);
+            route->retry_ns = 0;
+            return USE_KERNEL;
+        }
+        uint64_t now = hqq_clock_ns();
+        uint64_t r = hqq_load_relaxed(hqq_ring_r(ring));
+        if (r != route->stuck_r || hqq_ring_depth(ring) == 0) {
+            route->stuck_r = r;
+            route->stuck_ns = now;
+        } else if (now - route->stuck_ns > STUCK_NS) {
+            route->stuck_ns = now;
+            is_gone = hqq_route_is_deserted(route);
+        }
     }
-    bool is_gone = hqq_pair_peer_is_missing(route->pair);
-    uint64_t now = hqq_clock_ns();
-    uint64_t r = hqq_load_relaxed(hqq_ring_r(ring));
-    if (r != route->stuck_r || hqq_ring_depth(ring) == 0) {
-        route->stuck_r = r;
-        route->stuck_ns = now;
-    } else if (!is_gone && now - route->stuck_ns > STUCK_NS) {
-        route->stuck_ns = now;
-        is_gone = hqq_route_is_deserted(route);
-    }
-    if (!is_gone)
-        return true;
-    hand_over(sending);
-    return false;
+    return is_gone ? hand_over(sending) : SENT;
 }
 
 static enum outcome try_ring(const struct sending *sending)
@@ -276,14 +294,18 @@ static enum outcome try_ring(const struct sending *sending)
 
     if (__builtin_expect(hqq_door_kind(door) >= HQQ_DOOR_PARKED || sending->length > hqq_pair_longest(pair), 0)) {
         if (door == HQQ_DOOR_HANDED_OVER)
-            hand_over(sending);
+            return hand_over(sending);
         hqq_route_leave_ring(route);
         return USE_KERNEL;
     }
     uint64_t now = hqq_ticks();
-    bool is_question = is_question_due(route, now);
-    if (__builtin_expect(is_question, 0) && !check_route(sending))
-        return USE_KERNEL;
+    if (__builtin_expect(is_question_due(route, now), 0)) {
+        enum outcome outcome = check_route(sending, now);
+        if (outcome != SENT)
+            return outcome;
+    }
+    /* Where its process can't be asked for, its socket is. */
+    bool is_question = __builtin_expect(!pair->may_compare, 0) && is_question_due(route, now);
     /* One producer at a time, under the lock: if the last of the slots is free, so are those before it. */
     if (__builtin_expect(!hqq_ring_is_writable_ahead(ring, slots), 0) &&
         !(sending->may_wait && hqq_spin_for_space(sending->endpoint, pair, slots))) {
@@ -355,8 +377,10 @@ ssize_t hqq_send_message(struct hqq_endpoint *endpoint, int fd, const struct msg
         return send_through_kernel(&sending);
     }
     if (__builtin_expect(!route->is_on_ring && route->pair != NULL, 0) &&
-        hqq_load32_relaxed(&route->pair->peer->door) == HQQ_DOOR_HANDED_OVER)
-        hand_over(&sending);
+        hqq_load32_relaxed(&route->pair->peer->door) == HQQ_DOOR_HANDED_OVER && hand_over(&sending) == FAILED) {
+        hqq_lock_give(&endpoint->send_lock);
+        return -1;
+    }
     int advanced = route->is_on_ring ? 1 : hqq_route_advance(endpoint, route, fd);
     if (__builtin_expect(advanced < 0, 0)) {
         hqq_lock_give(&endpoint->send_lock);

@@ -10,7 +10,7 @@
 #define SHORTEST_NS (1 * HQQ_NS_PER_US)
 #define YIELDS 4
 
-#define LONG_AGO_NS (200 * HQQ_NS_PER_US)
+#define LONG_AGO_NS (20 * HQQ_NS_PER_US)
 
 bool hqq_spin_is_alone(void)
 {
@@ -26,7 +26,7 @@ bool hqq_spin_is_alone(void)
     return answer == 1;
 }
 
-/* What the clock of ticks does in 200 us, measured once against the other clock; until then, a guess. */
+/* What the clock of ticks does in 20 us, measured once against the other clock; until then, a guess. */
 uint64_t hqq_ticks_long_ago(void)
 {
     static hqq_atomic_u64 known, first_ns, first_ticks;
@@ -44,9 +44,9 @@ uint64_t hqq_ticks_long_ago(void)
         hqq_store_relaxed(&known, answer != 0 ? answer : 1);
     }
 #if defined(__x86_64__)
-    return 400000;
+    return 40000;
 #else
-    return 5000;
+    return 500;
 #endif
 }
 

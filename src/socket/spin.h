@@ -21,7 +21,7 @@ bool hqq_spin_is_alone(void);
 /* After a sleep of this long: whether a spin would have been better. */
 void hqq_spin_learn(struct hqq_endpoint *endpoint, uint64_t slept_ns);
 
-/* A cheap clock of unknown unit, for "is it long ago?", and about how many of its ticks 200 us are. */
+/* A cheap clock of unknown unit, for "is it long ago?", and about how many of its ticks 20 us are. */
 static inline uint64_t hqq_ticks(void)
 {
 #if defined(__x86_64__)

@@ -91,6 +91,7 @@ void hqq_socket_exec(void)
                 hqq_receive_is_ready(endpoint, fd);
         } else if (is_kept) { /* a child's: its parent and the next program share the socket from now on */
             hqq_fork_share(endpoint);
+            hqq_doorbell_hand_over(endpoint);
         }
         hqq_lock_give(&endpoint->receive_lock);
     }
@@ -109,5 +110,5 @@ void hqq_socket_demote(int fd)
 {
     struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
     if (endpoint && !hqq_fork_is_borrowed())
-        hqq_endpoint_demote(endpoint);
+        hqq_endpoint_demote(endpoint, fd);
 }

@@ -18,7 +18,7 @@ void hqq_watch_add(struct hqq_watch *watch, int fd, uint32_t tag)
     if (!hqq_endpoint_is_own(endpoint))
         hqq_fork_noticed();
     if (watch->count == HQQ_WATCHES) {
-        hqq_endpoint_demote(endpoint);
+        hqq_endpoint_demote(endpoint, fd);
         return;
     }
     watch->at[watch->count].endpoint = endpoint;
@@ -26,6 +26,7 @@ void hqq_watch_add(struct hqq_watch *watch, int fd, uint32_t tag)
     watch->at[watch->count].tag = tag;
     watch->at[watch->count].is_ready = false;
     watch->at[watch->count].is_asleep = false;
+    watch->at[watch->count].is_edge = false;
     watch->count++;
     watch->has_any_link |= endpoint->pairs != NULL || endpoint->offered != NULL || endpoint->may_meet_tokens;
 }
@@ -68,11 +69,24 @@ static bool glance(struct hqq_endpoint *endpoint)
     return is_ready;
 }
 
+/* True if a ring has got something since the last event. */
+static bool has_news(struct hqq_endpoint *endpoint)
+{
+    bool has_changed = false;
+    if (hqq_lock_take(&endpoint->receive_lock)) {
+        has_changed = hqq_receive_glance(endpoint) && hqq_receive_arrivals(endpoint) != endpoint->edge_reported;
+        hqq_lock_give(&endpoint->receive_lock);
+    }
+    return has_changed;
+}
+
 size_t hqq_watch_look(struct hqq_watch *watch)
 {
     size_t count = 0;
     for (size_t i = 0; i < watch->count && watch->has_any_link; i++) {
-        watch->at[i].is_ready = glance(watch->at[i].endpoint) && hqq_watch_is_ready(watch, i);
+        struct hqq_endpoint *endpoint = watch->at[i].endpoint;
+        watch->at[i].is_ready =
+            watch->at[i].is_edge ? has_news(endpoint) : glance(endpoint) && hqq_watch_is_ready(watch, i);
         count += watch->at[i].is_ready;
     }
     return count;
@@ -102,7 +116,7 @@ bool hqq_watch_spin(struct hqq_watch *watch)
     do {
         for (int k = 0; k < 16; k++) {
             for (size_t i = 0; i < watch->count; i++) {
-                if (watch->at[i].endpoint->active && glance(watch->at[i].endpoint)) {
+                if (watch->at[i].endpoint->active && !watch->at[i].is_edge && glance(watch->at[i].endpoint)) {
                     own->spin_budget_ns = own->rule->spin_ns;
                     return true;
                 }
@@ -139,7 +153,7 @@ bool hqq_watch_arm(struct hqq_watch *watch)
         bool may_sleep = true;
         if (hqq_endpoint_is_live(endpoint, watch->at[i].fd)) {
             hqq_doorbell_enter(endpoint);
-            if (endpoint->pairs || endpoint->offered)
+            if (!watch->at[i].is_edge && (endpoint->pairs || endpoint->offered))
                 may_sleep = hqq_load32_relaxed(&endpoint->is_kernel_only) || hqq_receive_arm(endpoint, watch->at[i].fd);
             if (may_sleep) {
                 hqq_doorbell_enter_sleep(endpoint);
@@ -148,6 +162,7 @@ bool hqq_watch_arm(struct hqq_watch *watch)
         }
         hqq_lock_give(&endpoint->receive_lock);
         if (!may_sleep) {
+            watch->at[i].is_ready = true; /* a token that told so is gone, so the kernel may not say it again */
             hqq_watch_wake(watch);
             return false;
         }

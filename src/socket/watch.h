@@ -23,6 +23,7 @@ struct hqq_watch {
         uint32_t tag; /* the caller's: which of his it is */
         bool is_ready;
         bool is_asleep;
+        bool is_edge; /* the kernel serves it and tells of arrivals alone; what a ring still holds is told once */
     } at[HQQ_WATCHES];
 };
 
