@@ -25,7 +25,7 @@
  *
  *      UNSEEN      the receiver never waits in our calls: it receives without waiting, and waits by itself until the
  *                  kernel finds the socket readable
- *      PEEKS       the second receiver may peek, or ask for the length of the next datagram
+ *      PEEKS       the second receiver may peek, ask for the length of the next datagram, or poll without waiting
  *      QUESTIONS   senders ring, now and then, although the door says awake
  *      THIEF       the token of one barrier is lost, to another process or to a reconnect (then order is not checked)
  */
@@ -411,7 +411,7 @@ inline meet(a_kind, a_value) {
 proctype Receiver(byte me) {
     byte kind, value;
 #ifdef PEEKS
-    bool is_peek;
+    bool is_peek, is_poll;
 #endif
 #ifdef THIEF
     bool is_late;
@@ -424,7 +424,8 @@ app:
         :: true
 #ifdef PEEKS
         :: me == 1 -> is_peek = true
-        :: me == 1 -> is_peek = true; !receive_lock; receive_lock = true; goto next /* the length alone */
+        :: me == 1 -> is_poll = true
+        :: me == 1 -> is_peek = true; !receive_lock; receive_lock = true; goto next /* FIONREAD: parks nothing */
 #endif
 #ifdef UNSEEN
         :: empty(queue) -> goto app_asleep
@@ -439,7 +440,13 @@ app:
         :: sleepers == 0
 #endif
         :: sleepers == 0 && is_parked -> is_parked = false; door = AWAKE; is_active = true
+        fi;
+#ifdef PEEKS
+        if
+        :: is_poll -> goto is_ready
+        :: else
         fi
+#endif
     }
 
 next:
@@ -551,7 +558,7 @@ nothing:
 is_ready:
     atomic {
         if
-        :: TAKEABLE -> goto next
+        :: TAKEABLE -> goto ready
         :: else
         fi;
         noted = (BLOCKED -> barrier_of[HEAD] : 0)
@@ -565,16 +572,56 @@ is_ready:
             goto is_ready
 #endif
         :: empty(queue) && noted == 0
-        :: HEAD_IS_DATA -> noted = 0; goto next
-        :: HEAD_IS_TOKEN ->
-            noted = 0;
-            queue?kind,value;
-            meet(kind, value);
-            kind = 0;
-            value = 0;
-            goto is_ready
+        :: HEAD_IS_DATA -> noted = 0; goto ready
+        :: HEAD_IS_TOKEN -> noted = 0; goto is_ready_at_token
         fi
     }
+#ifdef PEEKS
+    if
+    :: is_poll -> goto hand_over
+    :: else
+    fi;
+#endif
+    goto arm_and_sleep;
+
+is_ready_at_token:
+#ifndef POP_FIRST
+    atomic {
+        if
+        :: HAS_UNSEEN_WAITER ->
+            if
+            :: queue?<kind,value> -> meet(kind, value); kind = 0; value = 0
+            :: empty(queue)
+            fi;
+            arm()
+        :: else -> goto is_ready_pop
+        fi
+    }
+    atomic {
+        if
+        :: TAKEABLE -> goto ready
+        :: else
+        fi
+    }
+#endif
+is_ready_pop:
+    atomic {
+        if
+        :: HEAD_IS_TOKEN -> queue?kind,value; meet(kind, value); kind = 0; value = 0; goto is_ready
+        :: empty(queue) || HEAD_IS_DATA -> goto ready
+        fi
+    }
+
+ready:
+#ifdef PEEKS
+    if
+    :: is_poll -> goto hand_over
+    :: else
+    fi;
+#endif
+    goto next;
+
+arm_and_sleep:
 #ifdef ARM_AFTER_LOOK
     if
     :: SOMETHING -> goto next
@@ -602,7 +649,8 @@ is_ready:
     :: empty(queue) || HEAD_IS_DATA -> break
     od;
 #endif
-    atomic { noted = 0; is_active = false; sleepers++; receive_lock = false }
+    /* What a parked ring holds still is looked at again. */
+    atomic { noted = 0; is_active = SOMETHING; sleepers++; receive_lock = false }
 
 sleep:
     atomic {
@@ -657,6 +705,7 @@ settled:
         value = 0;
 #ifdef PEEKS
         is_peek = false;
+        is_poll = false;
 #endif
         receive_lock = false;
         goto app

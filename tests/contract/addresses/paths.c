@@ -92,6 +92,7 @@ static void a_renamed_socket_is_reached_by_its_new_path_only(void **state)
     struct pair pair = pair_new(PAIR_PLAIN);
     struct address moved = address_path("moved");
     assert_int_equal(rename(address_text(&pair.far.address), address_text(&moved)), 0);
+    contract_let_names_settle();
     assert_result(end_say(&pair.near, &pair.far.address, "old"), -ENOENT);
     assert_result(end_say(&pair.near, &moved, "new"), 3);
     end_hears(&pair.far, "new");
@@ -113,6 +114,7 @@ static void an_unlinked_path_is_enoent_for_sendto(void **state)
     (void)state;
     struct pair pair = pair_new(PAIR_PLAIN);
     assert_int_equal(unlink(address_text(&pair.far.address)), 0);
+    contract_let_names_settle();
     assert_result(end_say(&pair.near, &pair.far.address, "nobody"), -ENOENT);
     assert_result(end_revents(&pair.far, POLLIN), 0);
 }

@@ -111,6 +111,7 @@ static void a_sender_that_removed_its_path_still_has_its_name(void **state)
     end_tell(&pair.far, &pair.near, "hello");
     struct address from = sender_of_next(pair.near.fd);
     assert_address(&from, &pair.far.address);
+    contract_let_names_settle();
     assert_error(sendto(pair.near.fd, "x", 1, 0, address_of(&from), from.length), ENOENT);
 }
 
@@ -130,6 +131,8 @@ static void a_sender_that_binds_later_has_a_name_from_then_on(void **state)
 static void what_is_queued_has_the_name_that_its_sender_has_when_it_is_received(void **state)
 {
     (void)state;
+    if (contract_is_limit("a datagram in a ring has the name that its sender had when it was sent"))
+        return;
     struct pair pair = pair_new(FAR_NAMELESS);
     struct address late = address_path("late");
     end_tell(&pair.far, &pair.near, "before");

@@ -111,6 +111,8 @@ static void a_connected_socket_receives_from_its_peer_only(void **state)
 static void what_came_before_the_connection_stays_readable(void **state)
 {
     (void)state;
+    if (contract_is_limit("datagrams of different senders may overtake one another"))
+        return;
     struct pair pair = pair_new(PAIR_PLAIN);
     struct end stranger = end_bound(NULL, 0);
     end_tell(&stranger, &pair.near, "early");
@@ -162,6 +164,7 @@ static void a_path_bound_anew_is_reached_by_name_and_not_by_the_old_connection(v
     struct end second = end_new(pair.far.at, 0);
     assert_int_equal(unlink(address_text(&pair.far.address)), 0);
     assert_result(end_bind(&second, &pair.far.address), 0);
+    contract_let_names_settle();
     end_tell(&pair.near, &pair.far, "old connection");
     assert_result(end_say(&pair.near, &pair.far.address, "by name"), 7);
     end_hears(&pair.far, "old connection");
@@ -183,6 +186,7 @@ static void sendto_reaches_whoever_has_the_path_now(void **state)
             assert_result(end_close(&now), 0); /* else it lives on without its path */
         assert_int_equal(unlink(address_text(&pair.far.address)), 0);
         assert_result(end_bind(&next, &pair.far.address), 0);
+        contract_let_names_settle();
         for (int n = 0; n < 8; n++) {
             end_tell(&pair.near, &next, "hello");
             end_hears(&next, "hello");
@@ -196,6 +200,8 @@ static void sendto_reaches_whoever_has_the_path_now(void **state)
 static void a_reconnect_drops_what_was_queued_and_resets_the_old_peer(void **state)
 {
     (void)state;
+    if (contract_is_limit("what is dropped from a ring resets nobody"))
+        return;
     struct pair pair = pair_new(NEAR_CONNECTS | FAR_CONNECTS);
     struct end other = end_bound(NULL, 0);
     end_tell(&pair.far, &pair.near, "never read");

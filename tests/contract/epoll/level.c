@@ -28,6 +28,8 @@ static void an_event_repeats_as_long_as_there_is_a_datagram(void **state)
 static void an_event_carries_its_data(void **state)
 {
     (void)state;
+    if (contract_is_limit("events of one wait may come in another order"))
+        return;
     struct pair pair = pair_new(PAIR_PLAIN);
     struct end other = end_bound(NULL, 0);
     int set = own(epoll_create1(EPOLL_CLOEXEC));

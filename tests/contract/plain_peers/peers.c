@@ -144,6 +144,7 @@ static void a_plain_process_that_takes_over_a_path_gets_no_junk(void **state)
     struct end second = end_new(plain, 0);
     assert_int_equal(unlink(address_text(&one.address)), 0);
     assert_result(end_bind(&second, &one.address), 0);
+    contract_let_names_settle();
     for (int i = 0; i < 20; i++) {
         end_tell(&pair.near, &second, "to the plain one");
         end_hears(&second, "to the plain one");

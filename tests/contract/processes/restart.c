@@ -137,6 +137,7 @@ static void a_new_server_beside_the_old_one_gets_what_is_sent_from_then_on(void 
     talk(&client, &old_server);
     end_tell(&client, &old_server, "to the old one");
     struct end new_server = serve_at(new_process, &address);
+    contract_let_names_settle();
     for (int i = 0; i < 10; i++) {
         end_tell(&client, &new_server, "to the new one");
         end_hears(&new_server, "to the new one");

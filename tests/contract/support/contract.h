@@ -75,6 +75,13 @@ const char *contract_folder(void);
 
 enum contract_variant contract_variant(void);
 
+/* With links, a sender notices within a millisecond that a path leads elsewhere (README, "Limits"); plain kernel tests go
+ * on at once. */
+void contract_let_names_settle(void);
+
+/* True, and says so, where links may be open and the README names this as a limit: the rest of the test is not for us. */
+bool contract_is_limit(const char *limit);
+
 /* The test's other process, a plain one in PLAIN tests; started when it is first asked for: before the first socket is
  * made. The test is skipped if no plain one can be had. */
 struct remote *contract_remote(void);
