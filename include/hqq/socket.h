@@ -16,8 +16,8 @@
  *    an event loop) stays readable for the kernel whenever there is something to read.
  *  - Closing. Close by hqq_close(); after a fork each process for itself.
  *
- * Functions may be called from any thread. Those that send and receive are async-signal-safe, as POSIX wants of send()
- * and recv(), and take neither locks of libc nor memory from the heap once a link is open. A blocked call is a
+ * Functions may be called from any thread. Those that send and receive take neither locks of libc nor memory from the
+ * heap once a link is open, and are async-signal-safe then, as POSIX wants of send() and recv(). A blocked call is a
  * cancellation point.
  */
 #ifndef HQQ_SOCKET_H
@@ -30,6 +30,7 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <time.h>
@@ -37,6 +38,9 @@
 #include <hqq/export.h>
 
 HQQ_BEGIN_DECLS
+
+/* <sys/socket.h> defines it with _GNU_SOURCE only, which callers of hqq_sendmmsg() and hqq_recvmmsg() need. */
+struct mmsghdr;
 
 /* ---- As their namesakes ---------------------------------------------------------------------------------------- */
 

@@ -7,6 +7,7 @@
 #include "platform/trace.h"
 #include "socket/doorbell.h"
 #include "socket/fork.h"
+#include "socket/gather.h"
 #include "socket/libc.h"
 #include "socket/receive.h"
 #include "socket/route.h"
@@ -94,6 +95,7 @@ void hqq_adopt_connected(int fd, const struct sockaddr *address, socklen_t lengt
     if (endpoint && hqq_lock_take(&endpoint->receive_lock)) {
         if (hqq_lock_take(&endpoint->send_lock)) {
             bool was_connected = endpoint->is_connected;
+            bool is_same = endpoint->peer && hqq_route_is_to(endpoint->peer, address, length);
             hqq_route_disconnect(endpoint);
             endpoint->is_connected = !dissolves;
             if (!dissolves)
@@ -103,7 +105,9 @@ void hqq_adopt_connected(int fd, const struct sockaddr *address, socklen_t lengt
                           endpoint->peer->name_length);
             hqq_lock_give(&endpoint->send_lock);
             /* The kernel delivers from the new peer alone now, and has thrown away what the old one sent. */
-            if (was_connected)
+            if (is_same)
+                hqq_receive_look_anew(endpoint);
+            else if (was_connected)
                 hqq_receive_end_all(endpoint, NULL, true);
             else
                 hqq_doorbell_close(endpoint, NULL);
@@ -146,7 +150,7 @@ struct hqq_endpoint *hqq_adopt_unknown(int fd)
         endpoint = hqq_endpoint_find(fd);
     }
     if (!endpoint)
-        hqq_table_set(fd, HQQ_TABLE_PLAIN);
+        hqq_table_set(fd, is_candidate ? HQQ_TABLE_CANDIDATE : HQQ_TABLE_PLAIN);
     errno = saved;
     return endpoint;
 }
@@ -155,9 +159,12 @@ struct hqq_endpoint *hqq_adopt_for_address(int fd, const struct sockaddr *addres
 {
     if (!hqq_start() || !hqq_config_is_enabled() || (unsigned)fd >= HQQ_TABLE_SIZE)
         return NULL;
-    if (!address)
-        return hqq_table_get(fd) == NULL ? hqq_adopt_unknown(fd) : NULL;
-    if ((uintptr_t)address < 4096 || length <= offsetof(struct sockaddr_un, sun_path) ||
+    if (hqq_table_get(fd) == NULL) {
+        struct hqq_endpoint *known = hqq_adopt_unknown(fd);
+        if (known || hqq_table_get(fd) != HQQ_TABLE_CANDIDATE)
+            return known;
+    }
+    if (!address || hqq_is_bad_address(address, length) || length <= offsetof(struct sockaddr_un, sun_path) ||
         length > sizeof(struct sockaddr_un) || address->sa_family != AF_UNIX)
         return NULL;
     const struct hqq_rule *rule = hqq_config_match(address, length);

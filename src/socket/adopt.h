@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "socket/endpoint.h"
+#include "socket/fork.h"
 
 /* The slow halves of the two below. */
 struct hqq_endpoint *hqq_adopt_unknown(int fd);
@@ -17,18 +18,19 @@ struct hqq_endpoint *hqq_adopt_for_address(int fd, const struct sockaddr *addres
 static inline struct hqq_endpoint *hqq_adopt_to_receive(int fd)
 {
     struct hqq_endpoint *endpoint = hqq_table_get(fd);
-    if (__builtin_expect((uintptr_t)endpoint > (uintptr_t)HQQ_TABLE_PLAIN, 1))
-        return endpoint;
-    return endpoint == HQQ_TABLE_PLAIN ? NULL : hqq_adopt_unknown(fd);
+    if (__builtin_expect((uintptr_t)endpoint > (uintptr_t)HQQ_TABLE_CANDIDATE, 1))
+        return __builtin_expect(hqq_fork_is_vfork_child(), 0) ? NULL : endpoint;
+    return endpoint ? NULL : hqq_adopt_unknown(fd);
 }
 
-/* The endpoint of a descriptor that is about to send to an address (NULL: where it is connected), or NULL: libc's. */
+/* The endpoint of a descriptor that is about to send to an address (NULL: where it is connected), or NULL: libc's. The
+ * address is looked at only where the descriptor is a datagram socket of AF_UNIX. */
 static inline struct hqq_endpoint *hqq_adopt_to_send(int fd, const struct sockaddr *address, socklen_t length)
 {
     struct hqq_endpoint *endpoint = hqq_table_get(fd);
-    if (__builtin_expect((uintptr_t)endpoint > (uintptr_t)HQQ_TABLE_PLAIN, 1))
-        return endpoint;
-    if (endpoint == HQQ_TABLE_PLAIN && !address)
+    if (__builtin_expect((uintptr_t)endpoint > (uintptr_t)HQQ_TABLE_CANDIDATE, 1))
+        return __builtin_expect(hqq_fork_is_vfork_child(), 0) ? NULL : endpoint;
+    if (endpoint == HQQ_TABLE_PLAIN || (endpoint == HQQ_TABLE_CANDIDATE && !address))
         return NULL;
     return hqq_adopt_for_address(fd, address, length);
 }

@@ -368,6 +368,11 @@ struct hqq_counters_head *hqq_counters_head(void)
     return head;
 }
 
+void hqq_counters_forget_fd(void)
+{
+    hqq_store32_relaxed(&held_fd, UINT32_MAX);
+}
+
 int hqq_counters_fd(void)
 {
     return (int)hqq_load32_relaxed(&held_fd);

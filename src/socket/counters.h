@@ -68,6 +68,9 @@ struct hqq_counters_head *hqq_counters_head(void);
 /* The descriptor of the memfd; -1 if there is none (yet). */
 int hqq_counters_fd(void);
 
+/* The app has put something else there: the descriptor is not ours any more. The memory stays. */
+void hqq_counters_forget_fd(void);
+
 /* An entry for a socket; never NULL: when all are taken, one that is shared and shown to nobody. */
 struct hqq_counters *hqq_counters_take(void);
 void hqq_counters_end(struct hqq_counters *counters);

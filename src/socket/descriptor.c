@@ -85,8 +85,12 @@ int hqq_shutdown(int fd, int how)
             hqq_route_forget_all(endpoint);
             hqq_lock_give(&endpoint->send_lock);
         }
-        if (how != SHUT_WR)
+        if (how != SHUT_WR) { /* rings first, then what the kernel says: end of file to who waits */
             hqq_doorbell_close(endpoint, NULL);
+            if (endpoint->pairs || endpoint->may_meet_tokens)
+                hqq_receive_is_ready(endpoint, fd);
+            hqq_store32_relaxed(&endpoint->is_kernel_only, 1);
+        }
         hqq_lock_give(&endpoint->receive_lock);
     }
     return result;
@@ -97,13 +101,15 @@ int hqq_shutdown(int fd, int how)
 /* Apps that close what they do not know find our own descriptors free. */
 int hqq_close(int fd)
 {
+    bool is_known = (unsigned)fd < HQQ_TABLE_SIZE && (hqq_table_get(fd) != NULL || hqq_epoll_knows(fd));
     if (__builtin_expect(hqq_is_hidden_descriptor(fd), 0) && !hqq_fork_is_borrowed()) {
         errno = EBADF;
         return -1;
     }
-    if (__builtin_expect(hqq_table_get(fd) != NULL, 0) && (unsigned)fd < HQQ_TABLE_SIZE && !hqq_fork_is_borrowed())
+    if (__builtin_expect(is_known, 0) && !hqq_fork_is_borrowed()) {
         hqq_endpoint_leave(fd, true);
-    hqq_epoll_forget(fd);
+        hqq_epoll_forget(fd);
+    }
     return hqq_libc.close(fd);
 }
 
@@ -150,6 +156,12 @@ void hqq_descriptor_make_way(int wanted)
         if (hqq_lock_take(&endpoint->receive_lock)) {
             if (endpoint->listener == wanted)
                 endpoint->listener = moved;
+            if (endpoint->ghost == wanted)
+                endpoint->ghost = moved;
+            for (int i = 0; i < HQQ_CALLERS; i++) {
+                if (endpoint->caller[i] == wanted)
+                    endpoint->caller[i] = moved;
+            }
             if (hqq_lock_take(&endpoint->send_lock)) {
                 hqq_route_move_descriptor(endpoint, wanted, moved);
                 hqq_lock_give(&endpoint->send_lock);

@@ -2,9 +2,14 @@
 
 #include "base/point.h"
 #include "platform/barrier.h"
+#include "platform/clock.h"
 #include "platform/trace.h"
+#include "socket/route.h"
+
+#include <hqq/link.h>
 
 #define CALM 64
+#define SWEEP 8
 
 static void set_door(struct hqq_pair *pair, uint32_t door)
 {
@@ -62,6 +67,10 @@ static void remove_pair(struct hqq_endpoint *endpoint, struct hqq_pair **place)
     *place = pair->next;
     endpoint->pair_count--;
     close_door(pair);
+    if (pair->is_met && hqq_lock_take(&endpoint->send_lock)) {
+        hqq_route_disown(endpoint, pair);
+        hqq_lock_give(&endpoint->send_lock);
+    }
     hqq_pair_drop(pair);
 }
 
@@ -97,21 +106,48 @@ void hqq_doorbell_hand_over(struct hqq_endpoint *endpoint)
     hqq_doorbell_arm(endpoint); /* the fence */
 }
 
+/* An offer that was never proved does not stay for ever. */
+#define PROOF_TIME_NS (10 * HQQ_NS_PER_S)
+
+static bool is_unproved(const struct hqq_pair *pair)
+{
+    return pair->is_attached && !pair->is_met;
+}
+
+uint32_t hqq_doorbell_unproved(const struct hqq_endpoint *endpoint)
+{
+    uint32_t count = 0;
+    for (const struct hqq_pair *pair = endpoint->pairs; pair; pair = pair->next)
+        count += is_unproved(pair);
+    return count;
+}
+
 static bool is_over(const struct hqq_pair *pair)
 {
+    if (is_unproved(pair) && hqq_is_due(hqq_clock_ns(), pair->since_ns, PROOF_TIME_NS))
+        return true;
     bool is_closed = pair->is_closing || hqq_door_kind(hqq_load32_acquire(&pair->peer->door)) == HQQ_DOOR_CLOSED ||
                      hqq_load32_acquire(&pair->given_up) != 0 || hqq_pair_peer_is_dead(pair);
     return is_closed && !hqq_ring_is_readable(&pair->rx);
 }
 
+/* A few at a time, as each takes a look at a process: those that are looked at and live go behind the others. */
 void hqq_doorbell_sweep(struct hqq_endpoint *endpoint)
 {
-    struct hqq_pair **at = &endpoint->pairs;
-    while (*at) {
-        if (is_over(*at))
-            remove_pair(endpoint, at);
-        else
-            at = &(*at)->next;
+    for (int i = 0; i < SWEEP && endpoint->pairs; i++) {
+        struct hqq_pair *first = endpoint->pairs;
+        if (is_over(first)) {
+            remove_pair(endpoint, &endpoint->pairs);
+            continue;
+        }
+        if (!first->next)
+            return;
+        struct hqq_pair *last = first;
+        while (last->next)
+            last = last->next;
+        endpoint->pairs = first->next;
+        first->next = NULL;
+        last->next = first;
     }
 }
 
@@ -122,18 +158,17 @@ void hqq_doorbell_sweep(struct hqq_endpoint *endpoint)
  * the door armed: by our fence and the publisher's, or for those that publish without one by a barrier that membarrier
  * makes them pass (edges D1, D2).
  */
-static void fence(bool has_light)
+static bool fence(bool has_light)
 {
     hqq_fence_full();
-    if (has_light)
-        hqq_barrier_everywhere();
+    return !has_light || hqq_barrier_everywhere();
 }
 
-void hqq_doorbell_arm(struct hqq_endpoint *endpoint)
+bool hqq_doorbell_arm(struct hqq_endpoint *endpoint)
 {
     bool has_light = false;
     if (!endpoint->active)
-        return;
+        return true;
     HQQ_POINT("socket.arming");
     if (!endpoint->is_parked) {
         for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next) {
@@ -144,7 +179,15 @@ void hqq_doorbell_arm(struct hqq_endpoint *endpoint)
     for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next)
         has_light |= hqq_load32_acquire(&pair->peer->is_light) != 0;
     HQQ_POINT("socket.armed");
-    fence(has_light);
+    return fence(has_light);
+}
+
+void hqq_doorbell_disarm(struct hqq_endpoint *endpoint)
+{
+    if (endpoint->is_parked)
+        return;
+    for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next)
+        set_door(pair, HQQ_DOOR_AWAKE);
 }
 
 bool hqq_doorbell_is_news(const struct hqq_endpoint *endpoint, const struct hqq_token *token)

@@ -20,11 +20,18 @@ void hqq_doorbell_add(struct hqq_endpoint *endpoint, struct hqq_pair *pair);
 void hqq_doorbell_activate(struct hqq_endpoint *endpoint, struct hqq_pair *pair);
 
 /* Arms every active pair, so that whatever is published from now on is either found by a look after this, or announced
- * by a token. The active ones stay so, as a look is to follow. */
-void hqq_doorbell_arm(struct hqq_endpoint *endpoint);
+ * by a token. The active ones stay so, as a look is to follow. False: a peer could not be made to pass a barrier; what it
+ * publishes just now is seen a moment later. */
+bool hqq_doorbell_arm(struct hqq_endpoint *endpoint);
+
+/* The look after arming found something: nobody will sleep, so nobody need ring. */
+void hqq_doorbell_disarm(struct hqq_endpoint *endpoint);
 
 /* True if a token speaks of the arming that is in force: it is not to be thrown away. */
 bool hqq_doorbell_is_news(const struct hqq_endpoint *endpoint, const struct hqq_token *token);
+
+/* Pairs that were offered to us and not proved yet. */
+uint32_t hqq_doorbell_unproved(const struct hqq_endpoint *endpoint);
 
 /* A receive begins. With another thread asleep all links are parked; when it has been calm for a while no longer. */
 void hqq_doorbell_enter(struct hqq_endpoint *endpoint);

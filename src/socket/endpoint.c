@@ -78,6 +78,7 @@ static void begin(struct hqq_endpoint *endpoint, int fd, const struct hqq_rule *
 {
     socklen_t length = sizeof(endpoint->cookie);
     endpoint->generation = hqq_process_generation();
+    endpoint->is_inherited = false;
     endpoint->rule = rule;
     endpoint->counters = hqq_counters_take();
     endpoint->cookie = 0;
@@ -106,6 +107,7 @@ static void begin(struct hqq_endpoint *endpoint, int fd, const struct hqq_rule *
     endpoint->name_length = 0;
     endpoint->peer = endpoint->last = NULL;
     memset(endpoint->bucket, 0, sizeof(endpoint->bucket));
+    memset(endpoint->replies, 0, sizeof(endpoint->replies));
     endpoint->route_count = 0;
     endpoint->is_send_plain = endpoint->is_connected = false;
     endpoint->tree = NULL;
@@ -157,12 +159,14 @@ static void end(struct hqq_endpoint *endpoint, bool is_own)
     if (has_receive && has_send) {
         hqq_store32_relaxed(&endpoint->is_live, 0);
         /* Another process may have the socket still: what is not read goes to it. */
+        is_own = is_own && (!endpoint->is_inherited || endpoint->is_receiver);
         if (is_own && (hqq_load32_relaxed(&endpoint->park) & HQQ_PARK_SHARED || hqq_load_relaxed(&hqq_fork_count) != 0))
             hqq_doorbell_hand_over(endpoint);
         hqq_route_end_all(endpoint, is_own);
         hqq_receive_end_all(endpoint, NULL, is_own);
         if (endpoint->listener >= 0)
-            hqq_rendezvous_close(endpoint->listener, is_own ? &endpoint->name : NULL, endpoint->rule);
+            hqq_rendezvous_close(endpoint->listener, is_own && !endpoint->is_inherited ? &endpoint->name : NULL,
+                                 endpoint->rule);
         endpoint->listener = -1;
         for (int i = 0; i < HQQ_CALLERS; i++) {
             hqq_close_hidden(endpoint->caller[i]);
@@ -232,6 +236,16 @@ void hqq_endpoint_give_to_kernel(struct hqq_endpoint *endpoint, int fd)
 struct hqq_endpoint *hqq_endpoint_first(void)
 {
     return all_endpoints;
+}
+
+void hqq_endpoint_lock_registry(void)
+{
+    hqq_lock_take(&registry);
+}
+
+void hqq_endpoint_unlock_registry(void)
+{
+    hqq_lock_give(&registry);
 }
 
 void hqq_endpoint_reset_locks(void)

@@ -93,6 +93,7 @@ struct hqq_endpoint {
     uint32_t run;            /* datagrams from current in a row */
     bool head_is_data;       /* the kernel's head is a datagram, and limits are set */
     bool is_parked;          /* all doors say so */
+    bool is_inherited;       /* from the parent: its links and its rendezvous are not ours to end */
     bool is_receiver;        /* this process is the one that receives */
     bool may_meet_tokens;    /* from the first pair on */
     uint32_t calm;           /* receives since it was parked for others' sleep */
@@ -111,6 +112,7 @@ struct hqq_endpoint {
     bool is_connected;      /* somewhere, configured or not */
     struct hqq_route *last;
     struct hqq_route *bucket[HQQ_ROUTE_BUCKETS];
+    struct hqq_pair *replies[HQQ_ROUTE_BUCKETS]; /* pairs that peers offered, by the peers' names */
     uint32_t route_count;
     bool is_send_plain;          /* the kernel alone sends: shut down */
     hqq_atomic_u64 longest;      /* datagram that the kernel would take: SO_SNDBUF and what it needs itself */
@@ -120,10 +122,11 @@ struct hqq_endpoint {
 
 extern hqq_atomic_pointer hqq_table[HQQ_TABLE_SIZE];
 
-/* In the table: looked at, and none of ours. */
+/* In the table: looked at, and no datagram socket of AF_UNIX; one that is, but not configured so far. */
 #define HQQ_TABLE_PLAIN ((struct hqq_endpoint *)1)
+#define HQQ_TABLE_CANDIDATE ((struct hqq_endpoint *)2)
 
-/* What the table says: an endpoint, HQQ_TABLE_PLAIN, or NULL for never looked at. */
+/* What the table says: an endpoint, one of the above, or NULL for never looked at. */
 static inline struct hqq_endpoint *hqq_table_get(int fd)
 {
     if (__builtin_expect((unsigned)fd >= HQQ_TABLE_SIZE, 0))
@@ -136,7 +139,7 @@ static inline struct hqq_endpoint *hqq_table_get(int fd)
 static inline struct hqq_endpoint *hqq_endpoint_find(int fd)
 {
     struct hqq_endpoint *endpoint = hqq_table_get(fd);
-    return (uintptr_t)endpoint > (uintptr_t)HQQ_TABLE_PLAIN ? endpoint : NULL;
+    return (uintptr_t)endpoint > (uintptr_t)HQQ_TABLE_CANDIDATE ? endpoint : NULL;
 }
 
 void hqq_table_set(int fd, struct hqq_endpoint *endpoint);
@@ -162,6 +165,10 @@ void hqq_endpoint_give_to_kernel(struct hqq_endpoint *endpoint, int fd);
 
 /* All endpoints, dead ones too, by their next. */
 struct hqq_endpoint *hqq_endpoint_first(void);
+
+/* Around a fork: no endpoint begins or ends. */
+void hqq_endpoint_lock_registry(void);
+void hqq_endpoint_unlock_registry(void);
 
 /* In a child, where the threads that held locks are gone. */
 void hqq_endpoint_reset_locks(void);

@@ -119,18 +119,17 @@ static bool may_be_ours(int fd)
            hqq_libc.getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_DGRAM;
 }
 
-/* Threads wait already, and have not armed the links of this socket. From now on the kernel serves it; for what its
- * rings hold they are woken by a token, where the socket can send to itself. */
+/* Threads may wait already, and have not armed the links of this socket: that is done for them. For what its rings hold
+ * they are woken by a token, where the socket can send to itself. */
 static void wake_waiters(struct hqq_endpoint *endpoint, int fd)
 {
     const struct hqq_token token = hqq_token_make((struct hqq_pair_id){{0, 0}}, HQQ_TOKEN_BELL, 0);
-    hqq_endpoint_demote(endpoint, fd);
-    if (hqq_lock_take(&endpoint->receive_lock)) {
-        if (hqq_receive_glance(endpoint) && endpoint->name_length != 0)
-            hqq_kernel_sendto(fd, &token, sizeof(token), (const struct sockaddr *)(const void *)&endpoint->name,
-                              endpoint->name_length);
-        hqq_lock_give(&endpoint->receive_lock);
-    }
+    if (!hqq_lock_take(&endpoint->receive_lock))
+        return;
+    if (endpoint->pairs && !hqq_receive_arm(endpoint, fd) && endpoint->name_length != 0)
+        hqq_kernel_sendto(fd, &token, sizeof(token), (const struct sockaddr *)(const void *)&endpoint->name,
+                          endpoint->name_length);
+    hqq_lock_give(&endpoint->receive_lock);
 }
 
 int hqq_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
@@ -155,8 +154,10 @@ int hqq_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
             struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
             if (endpoint && (event->events & KERNEL_KINDS || set->is_nested))
                 hqq_endpoint_demote(endpoint, fd);
-            else if (endpoint && hqq_load32_relaxed(&set->waiters) != 0)
+            else if (endpoint)
                 wake_waiters(endpoint, fd);
+            if (endpoint && hqq_load32_relaxed(&set->waiters) != 0)
+                hqq_endpoint_demote(endpoint, fd);
         }
         hqq_lock_give(&set->lock);
     }
@@ -223,6 +224,7 @@ static void collect(struct waiting *waiting, struct hqq_epoll *epoll)
 {
     waiting->watch.count = 0;
     waiting->watch.has_any_link = false;
+    waiting->watch.asleep_ns = 0;
     if (!hqq_lock_take(&epoll->lock))
         return;
     for (uint32_t i = 0; i < hqq_load32_relaxed(&epoll->count); i++) {

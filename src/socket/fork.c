@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "platform/process.h"
 #include "platform/sys.h"
 #include "platform/trace.h"
@@ -104,8 +105,13 @@ void hqq_fork_receives(struct hqq_endpoint *endpoint)
         return;
     uint64_t self = hqq_process_self();
     uint64_t receiver = hqq_load_relaxed(&shared->receiver);
-    if (self == HQQ_PROCESS_UNKNOWN)
+    if (self == HQQ_PROCESS_UNKNOWN) { /* nobody can be told from anybody: alone until a fork, never after */
+        if (hqq_load_relaxed(&hqq_fork_count) != 0 || endpoint->is_inherited) {
+            endpoint->may_meet_tokens = true;
+            hqq_fork_share(endpoint);
+        }
         return;
+    }
     if (receiver == self) {
         endpoint->is_receiver = true;
     } else if (receiver == HQQ_PROCESS_UNKNOWN || hqq_process_is_dead(receiver)) {
@@ -147,11 +153,25 @@ void hqq_fork_pass_token_on(struct hqq_endpoint *endpoint, int fd, const struct 
 /* Where the process's own number is kept, to tell a vfork child: it has another one, and the same memory. */
 static hqq_atomic_u32 known_pid;
 
+hqq_atomic_u32 hqq_fork_vfork_thread;
+
+/* The child shares the thread's storage, and the thread sleeps until the child is gone. */
+bool hqq_fork_is_vfork_child_slow(void)
+{
+    bool is_child = hqq_fork_is_borrowed();
+    if (!is_child && hqq_load32_relaxed(&hqq_fork_vfork_thread) == hqq_thread_self())
+        hqq_store32_relaxed(&hqq_fork_vfork_thread, 0);
+    return is_child;
+}
+
 bool hqq_fork_is_borrowed(void)
 {
     uint32_t pid = (uint32_t)hqq_libc.syscall(SYS_getpid);
     uint32_t known = hqq_load32_relaxed(&known_pid);
-    return known != 0 && pid != known && hqq_process_is_generation(hqq_load_relaxed(&hqq_fork_generation));
+    bool is_borrowed = known != 0 && pid != known && hqq_process_is_generation(hqq_load_relaxed(&hqq_fork_generation));
+    if (is_borrowed)
+        hqq_store32_relaxed(&hqq_fork_vfork_thread, hqq_thread_self());
+    return is_borrowed;
 }
 
 hqq_atomic_u64 hqq_fork_generation;
@@ -165,6 +185,7 @@ void hqq_fork_remember(void)
 void hqq_socket_fork_prepare(void)
 {
     hqq_add_relaxed(&hqq_fork_count, 1);
+    hqq_endpoint_lock_registry();
     for (struct hqq_endpoint *endpoint = hqq_endpoint_first(); endpoint; endpoint = endpoint->next) {
         if (hqq_load32_relaxed(&endpoint->is_live) != 0) {
             hqq_lock_take(&endpoint->receive_lock);
@@ -177,10 +198,13 @@ void hqq_socket_fork_parent(void)
 {
     for (struct hqq_endpoint *endpoint = hqq_endpoint_first(); endpoint; endpoint = endpoint->next) {
         if (hqq_load32_relaxed(&endpoint->is_live) != 0) {
+            if (hqq_process_self() == HQQ_PROCESS_UNKNOWN && endpoint->shared)
+                hqq_fork_share(endpoint);
             hqq_lock_give(&endpoint->send_lock);
             hqq_lock_give(&endpoint->receive_lock);
         }
     }
+    hqq_endpoint_unlock_registry();
 }
 
 /* Sending starts afresh; receiving waits for the first receive. The parent's regions are left alone. */
@@ -203,6 +227,7 @@ static void adjust_to_child(struct hqq_endpoint *endpoint)
         endpoint->peer = hqq_route_connect(endpoint, (const struct sockaddr *)(const void *)&name, length);
     endpoint->generation = hqq_process_generation();
     endpoint->is_receiver = false;
+    endpoint->is_inherited = true;
     endpoint->head_is_data = false;
     hqq_store32_relaxed(&endpoint->counters->reason, HQQ_SOCKET_NO_TRAFFIC);
 }

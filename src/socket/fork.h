@@ -45,6 +45,18 @@ extern hqq_atomic_u64 hqq_fork_generation;
 /* Forks since the start. */
 extern hqq_atomic_u64 hqq_fork_count;
 
+/* 0, or the number of the thread that a vfork child runs in. */
+extern hqq_atomic_u32 hqq_fork_vfork_thread;
+
+bool hqq_fork_is_vfork_child_slow(void);
+
+/* Before anything is sent or received: a vfork child may have put another file where one of our sockets is. One load,
+ * unless such a child closed or duplicated something just now. */
+static inline bool hqq_fork_is_vfork_child(void)
+{
+    return __builtin_expect(hqq_load32_relaxed(&hqq_fork_vfork_thread) != 0, 0) && hqq_fork_is_vfork_child_slow();
+}
+
 /* True in a child of vfork(): no state may be changed. */
 bool hqq_fork_is_borrowed(void);
 

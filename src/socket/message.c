@@ -12,6 +12,7 @@
 #include "platform/clock.h"
 #include "socket/adopt.h"
 #include "socket/endpoint.h"
+#include "socket/fork.h"
 #include "socket/gather.h"
 #include "socket/libc.h"
 #include "socket/options.h"
@@ -55,14 +56,27 @@ static bool is_readable_header(const struct msghdr *message)
     return !hqq_is_bad_address(message, sizeof(*message));
 }
 
+/* A message of a descriptor that is none of ours is the kernel's to read first: it may lie anywhere. */
+static ssize_t send_elsewhere(int fd, const struct msghdr *message, int flags)
+{
+    ssize_t result = hqq_libc.sendmsg(fd, message, flags);
+    if (result >= 0 && hqq_endpoint_first() && message->msg_controllen != 0 && !hqq_fork_is_borrowed())
+        hqq_options_see_passed(message);
+    return result;
+}
+
 ssize_t hqq_sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    if (!is_readable_header(message))
-        return hqq_libc.sendmsg(fd, message, flags);
+    if (hqq_table_get(fd) == NULL)
+        hqq_adopt_unknown(fd);
+    if (hqq_table_get(fd) == HQQ_TABLE_PLAIN || hqq_table_get(fd) == NULL || !is_readable_header(message))
+        return send_elsewhere(fd, message, flags);
     struct hqq_endpoint *endpoint = hqq_adopt_to_send(fd, message->msg_name, message->msg_namelen);
+    if (!endpoint)
+        return send_elsewhere(fd, message, flags);
     if (message->msg_controllen != 0)
         hqq_options_see_passed(message);
-    if (!endpoint || message->msg_namelen > sizeof(struct sockaddr_un))
+    if (message->msg_namelen > sizeof(struct sockaddr_un))
         return hqq_libc.sendmsg(fd, message, flags);
     return hqq_send_message(endpoint, fd, message, flags);
 }
@@ -90,9 +104,18 @@ ssize_t hqq_pwritev2(int fd, const struct iovec *parts, int count, off_t offset,
 /* The kernel's rules: at most UIO_MAXIOV messages; an error after the first is told by the count alone. */
 int hqq_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
-    if (count == 0 || hqq_is_bad_address(messages, sizeof(*messages)) ||
-        !hqq_adopt_to_send(fd, messages->msg_hdr.msg_name, messages->msg_hdr.msg_namelen))
-        return hqq_libc.sendmmsg(fd, messages, count, flags);
+    if (hqq_table_get(fd) == NULL)
+        hqq_adopt_unknown(fd);
+    if (hqq_table_get(fd) == HQQ_TABLE_PLAIN || hqq_table_get(fd) == NULL || count == 0 ||
+        hqq_is_bad_address(messages, sizeof(*messages)) ||
+        !hqq_adopt_to_send(fd, messages->msg_hdr.msg_name, messages->msg_hdr.msg_namelen)) {
+        int result = hqq_libc.sendmmsg(fd, messages, count, flags);
+        for (int i = 0; i < result && hqq_endpoint_first() && !hqq_fork_is_borrowed(); i++) {
+            if (messages[i].msg_hdr.msg_controllen != 0)
+                hqq_options_see_passed(&messages[i].msg_hdr);
+        }
+        return result;
+    }
     unsigned sent = 0;
     if (count > IOV_MAX)
         count = IOV_MAX;

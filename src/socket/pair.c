@@ -1,22 +1,26 @@
 #include "socket/pair.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include <talloc.h>
 
 #include <hqq/error.h>
+#include <hqq/link.h>
 
 #include "layout/extension.h"
 #include "layout/layout.h"
 #include "layout/superblock.h"
 #include "platform/barrier.h"
+#include "platform/clock.h"
 #include "platform/process.h"
 #include "platform/sys.h"
 
 /* The largest region that is accepted from a peer: what the largest configuration makes, and some. */
-#define LARGEST_REGION (UINT64_C(1) << 34)
+#define LARGEST_REGION (UINT64_C(1) << 30)
 
 static struct hqq_pair_block *block_of(const struct hqq_mapping *mapping)
 {
@@ -44,6 +48,20 @@ static void release(struct hqq_pair *pair)
     talloc_free(memory);
 }
 
+/* A process that locks its memory would have every page of a region at once, and pay for it. */
+static bool is_memory_locked(void)
+{
+    char text[2048];
+    int fd = hqq_sys.open("/proc/self/status", O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    ssize_t length = hqq_sys.read(fd, text, sizeof(text) - 1);
+    hqq_sys.close(fd);
+    text[length > 0 ? length : 0] = '\0';
+    const char *locked = strstr(text, "VmLck:");
+    return locked && strtoul(locked + strlen("VmLck:"), NULL, 10) != 0;
+}
+
 /* A new pair for a mapping, which it takes over on success. index: 0 the offerer, 1 the other. */
 static struct hqq_pair *view(const struct hqq_mapping *mapping, const struct hqq_layout *layout, int index)
 {
@@ -58,6 +76,8 @@ static struct hqq_pair *view(const struct hqq_mapping *mapping, const struct hqq
     pair->id = (struct hqq_pair_id){{hqq_load_relaxed(&block->id[0]), hqq_load_relaxed(&block->id[1])}};
     pair->generation = hqq_process_generation();
     pair->mapping = *mapping;
+    pair->is_attached = index == 1;
+    pair->since_ns = hqq_clock_ns();
     uint64_t namespace = hqq_process_namespace();
     pair->may_compare = namespace != 0 && hqq_load_relaxed(&block->namespace) == namespace;
     hqq_store32_relaxed(&pair->references, index == 0 ? 2 : 1); /* an offerer has a route for it already */
@@ -91,6 +111,8 @@ int hqq_pair_create(const struct hqq_rule *rule, int *ret_fd, struct hqq_pair **
     struct hqq_mapping mapping;
     struct hqq_pair_id id;
     int fd;
+    if (is_memory_locked())
+        return -EPERM;
     if (getrandom(&id, sizeof(id), GRND_NONBLOCK) != sizeof(id))
         return -EAGAIN;
     int result = hqq_layout_compute(rule->slots, rule->slot_size, hqq_page_size(), &layout);
@@ -115,12 +137,22 @@ int hqq_pair_attach(int fd, struct hqq_pair **ret_pair)
     struct hqq_mapping mapping;
     struct hqq_layout layout;
     int error = HQQ_ERROR_FAILED_INIT;
-    int result = hqq_shm_map_memfd(fd, &mapping);
+    struct stat status;
+    if (is_memory_locked())
+        return -EPERM;
+    int seals = hqq_sys.get_seals(fd); /* first: of anything but a memfd fstat() might not return */
+    if (seals < 0)
+        return HQQ_ERROR_UNSEALED;
+    int result = hqq_sys.fstat(fd, &status);
+    if (result == 0 && (status.st_size < 0 || (uint64_t)status.st_size > LARGEST_REGION))
+        result = HQQ_ERROR_INVALID_SIZE;
+    if (result == 0)
+        result = hqq_shm_map_memfd(fd, &mapping);
     if (result != 0)
         return result;
     const struct hqq_attach_wish wish = {
         .page_size = hqq_page_size(),
-        .memory_bytes = mapping.length < LARGEST_REGION ? mapping.length : LARGEST_REGION,
+        .memory_bytes = mapping.length,
     };
     if (hqq_superblock_look(mapping.base, &wish, &layout, &error) != HQQ_ATTACH_READY)
         goto fail;

@@ -92,17 +92,22 @@ struct hqq_pair {
     alignas(HQQ_CACHE_LINE) struct hqq_pair *next; /* of all pairs of the endpoint */
     struct hqq_pair *active_next, **active_place;  /* of those whose rings are looked at */
     bool is_active, is_met;
-    bool is_closing;         /* its door is closed for good; what it holds can be received still */
-    uint32_t epoch;          /* of the last arming */
-    uint64_t passed;         /* the highest barrier whose token has been met */
-    uint64_t noted;          /* a barrier that was seen before a look at the kernel's queue; 0: none */
-    uint64_t limit;          /* before the datagram at the head of the kernel's queue: what lies before this */
-    struct sockaddr_un name; /* the peer's, as the kernel told */
+    bool is_attached; /* the peer made it */
+    uint64_t since_ns;
+    bool is_closing;              /* its door is closed for good; what it holds can be received still */
+    uint32_t epoch;               /* of the last arming */
+    uint64_t passed;              /* the highest barrier whose token has been met */
+    uint64_t noted;               /* a barrier that was seen before a look at the kernel's queue; 0: none */
+    uint64_t limit;               /* before the datagram at the head of the kernel's queue: what lies before this */
+    struct sockaddr_storage name; /* the peer's, as the kernel told; may be a byte longer than sockaddr_un */
     socklen_t name_length;
 
     /* Sending; under the send lock. */
-    alignas(HQQ_CACHE_LINE) uint64_t barrier; /* the last one sent */
-    uint64_t message;                         /* id of the last chunked datagram */
+    alignas(HQQ_CACHE_LINE) struct hqq_pair *reply_next; /* of those that replies may go through, by name */
+    bool is_for_replies;
+    uint64_t device, inode; /* of the peer's path when it proved itself */
+    uint64_t barrier;       /* the last one sent */
+    uint64_t message;       /* id of the last chunked datagram */
 };
 
 /* Makes a region, and the pair that looks at it from the offerer's side. *ret_fd is the caller's. */

@@ -123,6 +123,7 @@ int hqq_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, 
     struct hqq_watch watch;
     watch.count = 0;
     watch.has_any_link = false;
+    watch.asleep_ns = 0;
     if (count == 0 || count > HQQ_TABLE_SIZE || hqq_is_bad_address(fds, count * sizeof(*fds)) || !is_valid(timeout))
         return hqq_libc.ppoll(fds, count, timeout, mask);
     for (nfds_t i = 0; i < count; i++) {
@@ -221,6 +222,7 @@ static bool begin_selection(struct selection *selection, int count, fd_set *read
 {
     watch->count = 0;
     watch->has_any_link = false;
+    watch->asleep_ns = 0;
     if (count <= 0 || count > FD_SETSIZE || !reading)
         return false;
     selection->count = count;

@@ -26,9 +26,15 @@
 #define KERNEL_TURN 128
 #define RING_TURN 32
 
-/* Flags that a datagram from a ring can serve; the rest is the kernel's. */
-#define RING_FLAGS                                                                                                     \
-    (MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_WAITALL | MSG_CMSG_CLOEXEC | MSG_NOSIGNAL | MSG_WAITFORONE)
+/* Flags that are the kernel's to answer. */
+#define KERNEL_FLAGS (MSG_OOB | MSG_ERRQUEUE)
+
+/* Links that a socket may have, and those among them whose peers have not proved yet that they may send. */
+#define PAIRS_MAX 4096
+#define UNPROVED_MAX 64
+
+/* How long a store may stay in another processor's buffer, generously. */
+#define UNSEEN_NS (50 * HQQ_NS_PER_US)
 
 /* One receive. */
 struct receiving {
@@ -37,8 +43,9 @@ struct receiving {
     struct msghdr *message;
 };
 
-/* No datagram to be had now. */
+/* No datagram to be had now; none of ours: the kernel is to be asked by the app's own call. */
 #define NOTHING (-EAGAIN)
+#define KERNELS (-ENOTSUP)
 
 /* ---- From a ring ----------------------------------------------------------------------------------------------- */
 
@@ -68,7 +75,7 @@ static enum look look_at(const struct hqq_pair *pair, struct head *ret_head)
 {
     const struct hqq_ring *ring = &pair->rx;
     struct head head = {.slots = 1};
-    if (!hqq_ring_peek(ring, &head.position))
+    if (!pair->is_met || !hqq_ring_peek(ring, &head.position)) /* until a token came nobody has proved anything */
         return LOOK_EMPTY;
     const hqq_atomic_u64 *element = hqq_ring_packet(ring, head.position);
     uint64_t opcode = hqq_load_relaxed(&element[0]);
@@ -81,8 +88,8 @@ static enum look look_at(const struct hqq_pair *pair, struct head *ret_head)
         if (head.length > hqq_pair_longest(pair))
             return LOOK_BROKEN;
         head.slots = hqq_pair_slots(ring, head.length);
-        if (!is_whole(ring, &head))
-            return LOOK_BROKEN;
+        if (!is_whole(ring, &head)) /* or taken back in between */
+            return hqq_ring_is_unchanged(ring, head.position) ? LOOK_BROKEN : LOOK_EMPTY;
     } else {
         return LOOK_BROKEN;
     }
@@ -220,7 +227,7 @@ enum popped {
 };
 
 static void meet_token(struct hqq_endpoint *endpoint, int fd, const struct hqq_token *token,
-                       const struct sockaddr_un *name, socklen_t name_length)
+                       const struct sockaddr_storage *name, socklen_t name_length)
 {
     hqq_count_own(&endpoint->counters->tokens, 1);
     struct hqq_pair *pair = endpoint->pairs;
@@ -234,11 +241,12 @@ static void meet_token(struct hqq_endpoint *endpoint, int fd, const struct hqq_t
     }
     hqq_log(HQQ_LOG_DEBUG, "token %d, value %llu", (int)token->kind, (unsigned long long)token->value);
     if (name && name_length <= sizeof(pair->name)) {
-        pair->name = *name;
+        memcpy(&pair->name, name, name_length);
         pair->name_length = name_length;
     }
     switch (token->kind) {
     case HQQ_TOKEN_BARRIER:
+        pair->is_met = true;
         if ((int64_t)(token->value - pair->passed) > 0)
             pair->passed = token->value;
         break;
@@ -336,7 +344,7 @@ static enum popped pop_token_or_data(const struct receiving *receiving, ssize_t 
 {
     struct msghdr *app = receiving->message;
     struct msghdr message = *app;
-    struct sockaddr_un name = {0};
+    struct sockaddr_storage name = {0};
     struct hqq_token token;
     struct iovec parts[IOV_MAX];
     parts[0] = (struct iovec){.iov_base = &token, .iov_len = sizeof(token)};
@@ -366,7 +374,7 @@ static enum popped pop_token_or_data(const struct receiving *receiving, ssize_t 
 static bool pop_token(struct hqq_endpoint *endpoint, int fd)
 {
     struct hqq_token token;
-    struct sockaddr_un name = {0};
+    struct sockaddr_storage name = {0};
     struct iovec part = {.iov_base = &token, .iov_len = sizeof(token)};
     struct msghdr message = {.msg_name = &name, .msg_namelen = sizeof(name), .msg_iov = &part, .msg_iovlen = 1};
     long result = hqq_kernel_recvmsg(fd, &message, MSG_TRUNC);
@@ -399,13 +407,42 @@ static enum head_kind look_at_kernel(int fd, struct hqq_token *token, long *ret_
 /* The same for those who only want to know: an error is left for a receive. */
 static enum head_kind ask_kernel(int fd, struct hqq_token *token)
 {
-    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    struct pollfd ready = {.fd = fd, .events = POLLIN | POLLRDHUP}; /* shut down: there is an end of file to read */
     long error;
     if (hqq_kernel_poll_now(&ready, 1) <= 0)
         return HEAD_EMPTY;
     if (ready.revents != POLLIN)
         return HEAD_DATA;
     return look_at_kernel(fd, token, &error);
+}
+
+/*
+ * Somebody may wait for this socket in the kernel, unseen, and a token may be all that tells him: another thread that
+ * sleeps, or an app that waits by itself. So a token is not popped while its ring holds something. It is met at the
+ * head, its link is armed anew, and only what is empty after that loses its token; what comes later brings another.
+ * False: the token is to be left where it is.
+ */
+static bool may_pop(struct hqq_endpoint *endpoint, const struct hqq_token *token)
+{
+    if (hqq_load32_relaxed(&endpoint->is_ours_only) != 0 && hqq_load32_relaxed(&endpoint->sleepers) == 0)
+        return true;
+    struct hqq_pair *pair = endpoint->pairs;
+    while (pair && !hqq_pair_id_equal(&pair->id, &token->id))
+        pair = pair->next;
+    if (pair) {
+        if (token->kind == HQQ_TOKEN_BARRIER && (int64_t)(token->value - pair->passed) > 0)
+            pair->passed = token->value;
+        if (token->kind == HQQ_TOKEN_BARRIER && !pair->is_attached)
+            pair->is_met = true;
+        hqq_doorbell_activate(endpoint, pair);
+    }
+    hqq_doorbell_arm(endpoint);
+    for (pair = endpoint->active; pair; pair = pair->active_next) {
+        struct head head;
+        if (look_at(pair, &head) == LOOK_DATA)
+            return false;
+    }
+    return true;
 }
 
 /* ---- Offers ---------------------------------------------------------------------------------------------------- */
@@ -441,6 +478,12 @@ static bool hear(struct hqq_endpoint *endpoint, int caller)
         return true;
     }
     hqq_doorbell_sweep(endpoint);
+    if (endpoint->pair_count >= PAIRS_MAX || hqq_doorbell_unproved(endpoint) >= UNPROVED_MAX) {
+        hqq_log(HQQ_LOG_WARN, "an offered link is refused: there are too many");
+        hqq_add_relaxed(&endpoint->counters->links_refused, 1);
+        hqq_pair_drop(pair);
+        return true;
+    }
     hqq_doorbell_add(endpoint, pair);
     if (endpoint->spin_budget_ns == 0)
         endpoint->spin_budget_ns = endpoint->rule->spin_ns;
@@ -459,10 +502,10 @@ static void accept_offers(struct hqq_endpoint *endpoint)
     }
     for (int i = 0; i < 64; i++) {
         int caller = hqq_rendezvous_accept(endpoint->rule, endpoint->listener);
-        if (caller == -EAGAIN)
-            return;
-        if (caller < 0)
+        if (caller == -EPERM || caller == -ECONNABORTED)
             continue;
+        if (caller < 0)
+            return;
         if (hear(endpoint, caller)) {
             hqq_close_hidden(caller);
             continue;
@@ -529,6 +572,8 @@ static ssize_t take_from_kernel(const struct receiving *receiving)
             case HEAD_TOKEN:
             default:
                 is_token = true;
+                if (!may_pop(endpoint, &token))
+                    return take_from_rings(receiving);
                 break;
             }
         }
@@ -594,9 +639,17 @@ bool hqq_receive_is_ready(struct hqq_endpoint *endpoint, int fd)
         take_over_offered(endpoint);
     for (int i = 0; i < 1024; i++) {
         struct head head;
-        for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next) {
-            if (look_at(pair, &head) == LOOK_DATA)
+        struct hqq_pair *broken = NULL;
+        for (struct hqq_pair *pair = endpoint->active; pair && !broken; pair = pair->active_next) {
+            enum look look = look_at(pair, &head);
+            if (look == LOOK_DATA)
                 return true;
+            if (look == LOOK_BROKEN)
+                broken = pair;
+        }
+        if (broken) {
+            hqq_doorbell_break(endpoint, broken);
+            continue;
         }
         struct hqq_token token;
         note_barriers(endpoint);
@@ -610,7 +663,7 @@ bool hqq_receive_is_ready(struct hqq_endpoint *endpoint, int fd)
             break;
         case HEAD_TOKEN:
         default:
-            if (!pop_token(endpoint, fd))
+            if (!may_pop(endpoint, &token) || !pop_token(endpoint, fd))
                 return true;
             break;
         }
@@ -625,8 +678,12 @@ bool hqq_receive_arm(struct hqq_endpoint *endpoint, int fd)
         return true;
     if (hqq_receive_is_ready(endpoint, fd))
         return false;
-    hqq_doorbell_arm(endpoint);
-    return !hqq_receive_glance(endpoint);
+    if (!hqq_doorbell_arm(endpoint)) /* the barrier was refused: what was published will be seen very soon */
+        hqq_sys.sleep_until(hqq_clock_ns() + UNSEEN_NS);
+    if (!hqq_receive_glance(endpoint))
+        return true;
+    hqq_doorbell_disarm(endpoint);
+    return false;
 }
 
 /* Sleeps until the kernel has something, in the receive that the app made, so that time-outs, signals and cancellation
@@ -687,6 +744,8 @@ static ssize_t wait_and_take(const struct receiving *receiving)
         ssize_t result = take_next(receiving);
         if (result != NOTHING)
             return result;
+        if (hqq_load32_relaxed(&endpoint->is_kernel_only) != 0)
+            return KERNELS;
         if (hqq_spin_for_data(endpoint))
             continue;
         if (timeout != HQQ_FOREVER && until == HQQ_FOREVER)
@@ -759,6 +818,18 @@ static ssize_t receive_badly(const struct receiving *receiving)
     return -1;
 }
 
+/* A signal handler that interrupted a receive of its own thread: datagrams of the kernel's queue, but no tokens. */
+static ssize_t receive_in_handler(const struct receiving *receiving)
+{
+    struct hqq_token token;
+    long error;
+    if (look_at_kernel(receiving->fd, &token, &error) == HEAD_TOKEN) {
+        errno = EAGAIN;
+        return -1;
+    }
+    return hqq_libc.recvmsg(receiving->fd, receiving->message, receiving->flags);
+}
+
 ssize_t hqq_receive(struct hqq_endpoint *endpoint, int fd, struct msghdr *message, int flags)
 {
     struct receiving receiving = {.endpoint = endpoint, .fd = fd, .flags = flags & ~MSG_NOSIGNAL, .message = message};
@@ -768,12 +839,12 @@ ssize_t hqq_receive(struct hqq_endpoint *endpoint, int fd, struct msghdr *messag
 
     if (__builtin_expect(!hqq_endpoint_is_own(endpoint), 0))
         hqq_fork_noticed();
-    if ((flags & ~RING_FLAGS) != 0 || message->msg_iovlen > IOV_MAX)
+    if ((flags & KERNEL_FLAGS) != 0 || message->msg_iovlen > IOV_MAX)
         return hqq_libc.recvmsg(fd, message, flags);
     if (!hqq_vector_length(message->msg_iov, message->msg_iovlen, &length))
         return receive_badly(&receiving);
     if (!hqq_lock_take(&endpoint->receive_lock))
-        return hqq_libc.recvmsg(fd, message, flags);
+        return receive_in_handler(&receiving);
     if (__builtin_expect(!hqq_endpoint_is_live(endpoint, fd), 0)) {
         hqq_lock_give(&endpoint->receive_lock);
         return hqq_libc.recvmsg(fd, message, flags);
@@ -782,13 +853,14 @@ ssize_t hqq_receive(struct hqq_endpoint *endpoint, int fd, struct msghdr *messag
         hqq_fork_receives(endpoint);
     hqq_doorbell_enter(endpoint);
     result = take_next(&receiving);
-    if (__builtin_expect(result == NOTHING && hqq_load32_relaxed(&endpoint->is_kernel_only) != 0, 0)) {
-        hqq_lock_give(&endpoint->receive_lock);
-        return hqq_libc.recvmsg(fd, message, flags);
-    }
     if (__builtin_expect(result == NOTHING, 0) && may_wait) {
         hqq_store32_relaxed(&endpoint->is_ours_only, 1);
         result = wait_and_take(&receiving);
+    }
+    if (__builtin_expect(result == KERNELS || (result == NOTHING && hqq_load32_relaxed(&endpoint->is_kernel_only)),
+                         0)) {
+        hqq_lock_give(&endpoint->receive_lock);
+        return hqq_libc.recvmsg(fd, message, flags);
     }
     if (!hqq_load32_relaxed(&endpoint->is_ours_only))
         settle_readiness(endpoint, fd);

@@ -5,10 +5,12 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "platform/sys.h"
 #include "platform/trace.h"
 #include "socket/counters.h"
 #include "socket/kernel.h"
@@ -26,39 +28,69 @@ struct offer {
 
 #define HIDE_FROM 900
 
-static hqq_atomic_u32 hidden[HQQ_HIDDEN_MAX]; /* 1: descriptor i is ours */
+/* Inode of descriptor i, which is ours; 0: it is not. So that a number that was closed behind our back, and is the app's
+ * by now, is told from ours. */
+static hqq_atomic_u64 hidden[HQQ_HIDDEN_MAX];
+
+static uint64_t inode_of(int fd)
+{
+    struct stat status;
+    return hqq_sys.fstat(fd, &status) == 0 ? (uint64_t)status.st_ino : 0;
+}
+
+/* Where the numbers end early, near that end; where there are hardly any, nowhere. */
+static int first_hidden(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > HIDE_FROM + 64)
+        return HIDE_FROM;
+    return limit.rlim_cur > 128 ? (int)limit.rlim_cur - 64 : -1;
+}
 
 int hqq_hide_descriptor(int fd)
 {
     if (fd < 0)
         return fd;
-    int moved = hqq_libc.fcntl(fd, F_DUPFD_CLOEXEC, HIDE_FROM);
-    if (moved >= 0) {
-        hqq_libc.close(fd);
-        fd = moved;
+    int saved = errno;
+    int from = first_hidden();
+    int moved = from < 0 ? -1 : hqq_libc.fcntl(fd, F_DUPFD_CLOEXEC, from);
+    hqq_libc.close(fd);
+    if (moved >= HQQ_HIDDEN_MAX) {
+        hqq_libc.close(moved);
+        moved = -1;
     }
-    if (fd < HQQ_HIDDEN_MAX)
-        hqq_store32_relaxed(&hidden[fd], 1);
-    return fd;
+    if (moved >= 0)
+        hqq_store_relaxed(&hidden[moved], inode_of(moved));
+    errno = saved;
+    return moved >= 0 ? moved : -EMFILE;
 }
 
 bool hqq_is_hidden_descriptor(int fd)
 {
-    return ((unsigned)fd < HQQ_HIDDEN_MAX && hqq_load32_relaxed(&hidden[fd]) != 0) ||
-           (fd >= 0 && fd == hqq_counters_fd());
+    if (fd < 0)
+        return false;
+    uint64_t inode = fd < HQQ_HIDDEN_MAX ? hqq_load_relaxed(&hidden[fd]) : 0;
+    if (__builtin_expect(inode == 0, 1))
+        return fd == hqq_counters_fd();
+    if (inode_of(fd) == inode)
+        return true;
+    hqq_store_relaxed(&hidden[fd], 0);
+    return false;
 }
 
 void hqq_unhide_descriptor(int fd)
 {
     if ((unsigned)fd < HQQ_HIDDEN_MAX)
-        hqq_store32_relaxed(&hidden[fd], 0);
+        hqq_store_relaxed(&hidden[fd], 0);
+    if (fd >= 0 && fd == hqq_counters_fd())
+        hqq_counters_forget_fd();
 }
 
 void hqq_close_hidden(int fd)
 {
-    if (fd < 0)
+    if (fd < 0 || fd >= HQQ_HIDDEN_MAX || hqq_load_relaxed(&hidden[fd]) == 0 || !hqq_is_hidden_descriptor(fd))
         return;
-    hqq_unhide_descriptor(fd);
+    hqq_store_relaxed(&hidden[fd], 0);
     hqq_libc.close(fd);
 }
 
@@ -163,9 +195,12 @@ int hqq_rendezvous_listen(const struct hqq_place *place)
         result = -errno;
     } else {
         fd = hqq_hide_descriptor(fd);
-        if (place->rendezvous.sun_path[0] != '\0')
+        if (fd >= 0 && place->rendezvous.sun_path[0] != '\0')
             unlink(place->rendezvous.sun_path); /* of an earlier owner of the name; ours is the path it belongs to */
-        if (hqq_libc.bind(fd, address_of(place), place->rendezvous_length) != 0 || hqq_libc.listen(fd, BACKLOG) != 0) {
+        if (fd < 0)
+            result = fd;
+        else if (hqq_libc.bind(fd, address_of(place), place->rendezvous_length) != 0 ||
+                 hqq_libc.listen(fd, BACKLOG) != 0) {
             result = -errno;
             hqq_close_hidden(fd);
         }

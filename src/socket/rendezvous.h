@@ -55,7 +55,7 @@ int hqq_rendezvous_hear(int caller);
 #define HQQ_HIDDEN_MAX 1024
 
 /* Moves a descriptor of ours to where apps do not look for their own: near the top of the first thousand. Returns its
- * new number, or the old one if that fails. */
+ * new number; if that fails -EMFILE, and the descriptor is closed. */
 int hqq_hide_descriptor(int fd);
 
 /* True if this is one of the descriptors that were hidden. */

@@ -54,6 +54,11 @@ static bool is_to(const struct hqq_route *route, const struct sockaddr *address,
     return route->name_length == length && memcmp(&route->name, address, length) == 0;
 }
 
+bool hqq_route_is_to(const struct hqq_route *route, const struct sockaddr *address, socklen_t length)
+{
+    return is_to(route, address, significant_length(address, length));
+}
+
 static struct hqq_route *make(struct hqq_endpoint *endpoint, const struct sockaddr *address, socklen_t length,
                               const struct hqq_rule *rule)
 {
@@ -71,6 +76,10 @@ static struct hqq_route *make(struct hqq_endpoint *endpoint, const struct sockad
     endpoint->route_count++;
     return route;
 }
+
+static struct hqq_pair *reply_pair(struct hqq_endpoint *endpoint, unsigned bucket, const struct sockaddr *address,
+                                   socklen_t length);
+static void use_for_replies(struct hqq_endpoint *endpoint, struct hqq_route *route, struct hqq_pair *pair);
 
 struct hqq_route *hqq_route_find(struct hqq_endpoint *endpoint, const struct sockaddr *address, socklen_t length)
 {
@@ -90,14 +99,17 @@ struct hqq_route *hqq_route_find(struct hqq_endpoint *endpoint, const struct soc
     unsigned bucket = bucket_of(address, length);
     for (route = endpoint->bucket[bucket]; route && !is_to(route, address, length); route = route->next) {
     }
+    struct hqq_pair *reply = route && route->pair ? NULL : reply_pair(endpoint, bucket, address, length);
     if (!route) {
-        const struct hqq_rule *rule = hqq_config_match(address, length);
+        const struct hqq_rule *rule = reply ? endpoint->rule : hqq_config_match(address, length);
         route = rule ? make(endpoint, address, length, rule) : NULL;
         if (!route)
             return NULL;
         route->next = endpoint->bucket[bucket];
         endpoint->bucket[bucket] = route;
     }
+    if (reply)
+        use_for_replies(endpoint, route, reply);
     endpoint->last = route;
     return route;
 }
@@ -205,11 +217,14 @@ static int hold_path(struct hqq_route *route)
         return 0;
     path_of(route, path);
     int saved = errno;
-    int fd = hqq_libc.open(path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+    int fd = hqq_libc.open(path, O_PATH | O_CLOEXEC);
     int result = fd < 0 ? -errno : 0;
     errno = saved;
-    if (result == 0)
-        route->path_fd = hqq_hide_descriptor(fd);
+    if (result == 0) {
+        fd = hqq_hide_descriptor(fd);
+        route->path_fd = fd >= 0 ? fd : -1;
+        result = fd >= 0 ? 0 : fd;
+    }
     return result;
 }
 
@@ -217,6 +232,16 @@ static void let_path_go(struct hqq_route *route)
 {
     hqq_close_hidden(route->path_fd);
     route->path_fd = -1;
+}
+
+/* To the receiving side, for what the peer sends this way (release: with its acquire). */
+static void push_offered(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
+{
+    struct hqq_pair *first;
+    do {
+        first = hqq_load_pointer_acquire(&endpoint->offered);
+        pair->next = first;
+    } while (!hqq_cas_pointer_release(&endpoint->offered, first, pair));
 }
 
 /* Makes a pair and leaves it at the rendezvous. */
@@ -248,29 +273,48 @@ static int offer(struct hqq_endpoint *endpoint, struct hqq_route *route)
     route->device = place.device;
     route->inode = place.inode;
     route->pair = pair;
-    pair->name = route->name;
+    memcpy(&pair->name, &route->name, sizeof(route->name));
     pair->name_length = route->name_length;
     if (is_path(route)) { /* as the kernel tells it: with a NUL */
-        size_t end = route->name_length;
-        if (end < sizeof(pair->name))
-            ((char *)&pair->name)[end] = '\0';
-        pair->name_length = (socklen_t)(end + 1);
+        ((char *)&pair->name)[route->name_length] = '\0';
+        pair->name_length = route->name_length + 1;
     }
-    /* To the receiving side, for what the peer sends this way (release: with its acquire). */
-    struct hqq_pair *first;
-    do {
-        first = hqq_load_pointer_acquire(&endpoint->offered);
-        pair->next = first;
-    } while (!hqq_cas_pointer_release(&endpoint->offered, first, pair));
+    push_offered(endpoint, pair);
     return 0;
+}
+
+/* The receiving halves of earlier pairs, where nobody receives and so nobody ends them. */
+static void end_old_offers(struct hqq_endpoint *endpoint)
+{
+    struct hqq_pair *pair = hqq_swap_pointer_acq_rel(&endpoint->offered, NULL);
+    struct hqq_pair *kept = NULL;
+    while (pair) {
+        struct hqq_pair *next = pair->next;
+        if (hqq_load32_relaxed(&pair->given_up) != 0) {
+            hqq_store32_release(&pair->own->door, HQQ_DOOR_CLOSED);
+            hqq_pair_drop(pair);
+        } else {
+            pair->next = kept;
+            kept = pair;
+        }
+        pair = next;
+    }
+    while (kept) {
+        struct hqq_pair *next = kept->next;
+        push_offered(endpoint, kept);
+        kept = next;
+    }
 }
 
 static void try_to_offer(struct hqq_endpoint *endpoint, struct hqq_route *route)
 {
     if (hqq_load32_relaxed(&endpoint->park) & HQQ_PARK_SHARED)
         return;
+    if (hqq_route_is_to(route, (const struct sockaddr *)(const void *)&endpoint->name, endpoint->name_length))
+        return; /* to itself */
     if (route->retry_ns != 0 && hqq_clock_ns() < route->retry_ns)
         return;
+    end_old_offers(endpoint);
     int result = offer(endpoint, route);
     if (result == 0) {
         hqq_log(HQQ_LOG_INFO, "offered a link to %s", is_path(route) ? route->name.sun_path : "@");
@@ -405,6 +449,7 @@ int hqq_route_advance(struct hqq_endpoint *endpoint, struct hqq_route *route, in
         if (hqq_load_acquire(&route->pair->peer->echo) != route->nonce) {
             if (hqq_load32_relaxed(&route->kernel_run) >= PROOF_PATIENCE)
                 return prove(endpoint, route, fd);
+            return 0;
         }
         return open_way(endpoint, route) ? enter_ring(endpoint, route, fd) : 0;
     case HQQ_PROGRESS_OPEN:
@@ -413,28 +458,61 @@ int hqq_route_advance(struct hqq_endpoint *endpoint, struct hqq_route *route, in
     }
 }
 
+/* ---- Replies --------------------------------------------------------------------------------------------------- */
+
+static socklen_t reply_length(const struct hqq_pair *pair)
+{
+    return significant_length((const struct sockaddr *)(const void *)&pair->name, pair->name_length);
+}
+
 void hqq_route_adopt(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
 {
     const struct sockaddr *address = (const struct sockaddr *)(const void *)&pair->name;
-    struct hqq_route *route = endpoint->peer;
-    socklen_t length = significant_length(address, pair->name_length);
-    if (length <= offsetof(struct sockaddr_un, sun_path))
+    socklen_t length = reply_length(pair);
+    if (length <= offsetof(struct sockaddr_un, sun_path) || length > sizeof(struct sockaddr_un) || pair->is_for_replies)
         return; /* nobody can answer an unnamed socket */
-    if (!route || !is_to(route, address, length)) {
-        route = NULL;
-        unsigned bucket = bucket_of(address, length);
-        for (struct hqq_route *at = endpoint->bucket[bucket]; at && !route; at = at->next) {
-            if (is_to(at, address, length))
-                route = at;
-        }
-        if (!route) {
-            route = make(endpoint, address, length, endpoint->rule);
-            if (!route)
-                return;
-            route->next = endpoint->bucket[bucket];
-            endpoint->bucket[bucket] = route;
-        }
+    struct hqq_place place;
+    if (!endpoint->rule || hqq_rendezvous_place(endpoint->rule, (const struct sockaddr_un *)(const void *)address,
+                                                length, -1, &place) != 0)
+        return;
+    pair->device = place.device;
+    pair->inode = place.inode;
+    unsigned bucket = bucket_of(address, length);
+    pair->is_for_replies = true;
+    pair->reply_next = endpoint->replies[bucket];
+    endpoint->replies[bucket] = pair;
+    if (endpoint->peer && is_to(endpoint->peer, address, length))
+        use_for_replies(endpoint, endpoint->peer, pair);
+}
+
+static bool is_by_name(const struct hqq_pair *pair, const struct sockaddr *address, socklen_t length)
+{
+    return reply_length(pair) == length && memcmp(&pair->name, address, length) == 0;
+}
+
+void hqq_route_name_moved(struct hqq_endpoint *endpoint, struct hqq_route *route)
+{
+    const struct sockaddr *address = (const struct sockaddr *)(const void *)&route->name;
+    hqq_route_forget_pair(endpoint, route, HQQ_SOCKET_PEER_LEFT);
+    route->retry_ns = 0;
+    for (struct hqq_pair *pair = endpoint->replies[bucket_of(address, route->name_length)]; pair;
+         pair = pair->reply_next) {
+        if (is_by_name(pair, address, route->name_length))
+            hqq_store32_release(&pair->given_up, 1);
     }
+}
+
+static struct hqq_pair *reply_pair(struct hqq_endpoint *endpoint, unsigned bucket, const struct sockaddr *address,
+                                   socklen_t length)
+{
+    struct hqq_pair *pair = endpoint->replies[bucket];
+    while (pair && (hqq_load32_relaxed(&pair->given_up) != 0 || !is_by_name(pair, address, length)))
+        pair = pair->reply_next;
+    return pair;
+}
+
+static void use_for_replies(struct hqq_endpoint *endpoint, struct hqq_route *route, struct hqq_pair *pair)
+{
     if (route->pair) {
         /* Both have offered. The pair with the lower id serves both ways, where ours is not in use already. */
         if (route->progress == HQQ_PROGRESS_OPEN || route->pair->id.word[0] < pair->id.word[0])
@@ -447,12 +525,53 @@ void hqq_route_adopt(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
         let_path_go(route);
         return;
     }
+    if (place.device != pair->device || place.inode != pair->inode) { /* the name is another socket's by now */
+        hqq_store32_release(&pair->given_up, 1);
+        let_path_go(route);
+        return;
+    }
     route->device = place.device;
     route->inode = place.inode;
     hqq_add32_relaxed(&pair->references, 1);
     route->pair = pair;
     route->is_reply = true;
     route->progress = HQQ_PROGRESS_OFFERED;
+}
+
+static void forget_route(struct hqq_endpoint *endpoint, struct hqq_route **place)
+{
+    struct hqq_route *route = *place;
+    if (hqq_load32_relaxed(&route->inside) != 0)
+        return;
+    *place = route->next;
+    if (endpoint->last == route)
+        endpoint->last = NULL;
+    endpoint->route_count--;
+    talloc_free(route);
+}
+
+void hqq_route_disown(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
+{
+    const struct sockaddr *address = (const struct sockaddr *)(const void *)&pair->name;
+    if (!pair->is_for_replies)
+        return;
+    unsigned bucket = bucket_of(address, reply_length(pair));
+    for (struct hqq_pair **at = &endpoint->replies[bucket]; *at; at = &(*at)->reply_next) {
+        if (*at == pair) {
+            *at = pair->reply_next;
+            break;
+        }
+    }
+    pair->is_for_replies = false;
+    if (endpoint->peer && endpoint->peer->pair == pair)
+        hqq_route_forget_pair(endpoint, endpoint->peer, HQQ_SOCKET_PEER_LEFT);
+    for (struct hqq_route **at = &endpoint->bucket[bucket]; *at; at = &(*at)->next) {
+        if ((*at)->pair == pair) {
+            hqq_route_forget_pair(endpoint, *at, HQQ_SOCKET_PEER_LEFT);
+            forget_route(endpoint, at);
+            break;
+        }
+    }
 }
 
 static struct hqq_route *chain(struct hqq_endpoint *endpoint, int index)
@@ -525,8 +644,10 @@ void hqq_route_end_all(struct hqq_endpoint *endpoint, bool is_own)
             if (pair)
                 hqq_pair_drop(pair);
         }
-        if (i >= 0)
+        if (i >= 0) {
             endpoint->bucket[i] = NULL;
+            endpoint->replies[i] = NULL;
+        }
     }
     endpoint->peer = NULL;
     endpoint->last = NULL;

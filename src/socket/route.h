@@ -41,14 +41,19 @@ static inline void hqq_route_leave_ring(struct hqq_route *route)
     hqq_store32_relaxed(&route->kernel_run, 0);
 }
 
-/* Replies to the peer of a pair that it offered go through it, too. Under both locks. */
+/* Replies to the peer of a pair that it offered may go through it, too, from the first reply on. Under both locks; so
+ * is the end of that. */
 void hqq_route_adopt(struct hqq_endpoint *endpoint, struct hqq_pair *pair);
+void hqq_route_disown(struct hqq_endpoint *endpoint, struct hqq_pair *pair);
 
 /* SIOCOUTQ: bytes that the peers have not taken, of which the kernel counts so many. Takes the send lock. */
 int hqq_route_unread(struct hqq_endpoint *endpoint, int in_kernel);
 
 /* A descriptor of ours has another number now. */
 void hqq_route_move_descriptor(struct hqq_endpoint *endpoint, int from, int to);
+
+/* True if the route leads to this address. */
+bool hqq_route_is_to(const struct hqq_route *route, const struct sockaddr *address, socklen_t length);
 
 /* Gives all pairs up; the routes stay. */
 void hqq_route_forget_all(struct hqq_endpoint *endpoint);
@@ -61,6 +66,9 @@ struct hqq_route *hqq_route_connect(struct hqq_endpoint *endpoint, const struct 
 
 /* Looks whether the name still leads to the same inode. */
 bool hqq_route_is_current(const struct hqq_route *route);
+
+/* It does not: whatever is known of that name is of another socket. */
+void hqq_route_name_moved(struct hqq_endpoint *endpoint, struct hqq_route *route);
 
 /* True if nobody who knows the pair receives at the other side any more. */
 bool hqq_route_is_deserted(const struct hqq_route *route);

@@ -266,8 +266,7 @@ static enum outcome check_route(const struct sending *sending, uint64_t ticks)
     if (!is_gone && ticks - route->checked_ticks > STREAM_LOOK * hqq_ticks_long_ago()) {
         route->checked_ticks = ticks;
         if (!hqq_route_is_current(route)) {
-            hqq_route_forget_pair(sending->endpoint, route, HQQ_SOCKET_PEER_LEFT);
-            route->retry_ns = 0;
+            hqq_route_name_moved(sending->endpoint, route);
             return USE_KERNEL;
         }
         uint64_t now = hqq_clock_ns();

@@ -137,11 +137,16 @@ bool hqq_watch_spin(struct hqq_watch *watch)
 void hqq_watch_wake(void *argument)
 {
     struct hqq_watch *watch = argument;
+    uint64_t slept_ns = watch->asleep_ns != 0 ? hqq_clock_ns() - watch->asleep_ns : 0;
     for (size_t i = 0; i < watch->count; i++) {
-        if (watch->at[i].is_asleep)
-            hqq_doorbell_leave_sleep(watch->at[i].endpoint);
+        if (!watch->at[i].is_asleep)
+            continue;
+        hqq_doorbell_leave_sleep(watch->at[i].endpoint);
+        if (watch->asleep_ns != 0)
+            hqq_spin_learn(watch->at[i].endpoint, slept_ns);
         watch->at[i].is_asleep = false;
     }
+    watch->asleep_ns = 0;
 }
 
 bool hqq_watch_arm(struct hqq_watch *watch)
@@ -167,5 +172,7 @@ bool hqq_watch_arm(struct hqq_watch *watch)
             return false;
         }
     }
+    if (watch->has_any_link)
+        watch->asleep_ns = hqq_clock_ns();
     return true;
 }

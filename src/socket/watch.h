@@ -16,7 +16,8 @@
 /* Those of the sockets waited for that are ours. More than fit are served by the kernel from then on. */
 struct hqq_watch {
     size_t count;
-    bool has_any_link; /* else looking is not worth it */
+    bool has_any_link;  /* else looking is not worth it */
+    uint64_t asleep_ns; /* since when; 0: not */
     struct {
         struct hqq_endpoint *endpoint;
         int fd;

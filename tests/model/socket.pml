@@ -16,7 +16,7 @@
  * Checks     every datagram is delivered once; those whose send had ended before another one's began come before it,
  *            also between threads of a sender; at rest all were delivered: nobody sleeps beside a datagram, and no
  *            barrier stays shut. When control goes to an app (rule): nothing is in the ring that neither a token nor
- *            a thread on its way tells of.
+ *            a thread on its way tells of; but for a receiver alone, whose next wait passes through our code.
  * Never      covers the way to an open pair (offer, proof), several pairs, datagrams of several slots, a peer that
  *            dies or closes, forks, machines weaker than TSO, and sends that fail as the queue is full.
  *

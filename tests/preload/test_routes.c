@@ -556,11 +556,39 @@ static void forks_and_ends(void **state)
     child_says(exit, "prepare childx");
 }
 
+/* A program that is not there: exec tells the layer, and fails. */
+static void what_executes(void **state)
+{
+    (void)state;
+    static char name[] = "/nonexistent/program";
+    char *const arguments[] = {name, NULL};
+    record_take();
+    assert_int_equal(execve(name, arguments, environ), -1);
+    assert_string_equal(record_take(), "exec");
+    assert_int_equal(execv(name, arguments), -1);
+    assert_string_equal(record_take(), "exec");
+    assert_int_equal(execvp(name, arguments), -1);
+    assert_string_equal(record_take(), "exec");
+    assert_int_equal(execvpe(name, arguments, environ), -1);
+    assert_string_equal(record_take(), "exec");
+    assert_int_equal(execveat(AT_FDCWD, name, arguments, environ, 0), -1);
+    assert_string_equal(record_take(), "exec");
+    assert_int_equal(fexecve(-1, arguments, environ), -1);
+    assert_string_equal(record_take(), "exec");
+    assert_int_equal(execl(name, name, "one", NULL), -1);
+    assert_string_equal(record_take(), "exec");
+    assert_int_equal(execlp(name, name, "one", NULL), -1);
+    assert_string_equal(record_take(), "exec");
+    assert_int_equal(execle(name, name, "one", NULL, environ), -1);
+    assert_string_equal(record_take(), "exec");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_constructor_starts_the_layer_and_nothing_else_was_noted_before),
         cmocka_unit_test_setup(what_names_and_connects, start),
+        cmocka_unit_test_setup(what_executes, start),
         cmocka_unit_test_setup(what_sends, start),
         cmocka_unit_test_setup(what_receives, start),
         cmocka_unit_test_setup(what_waits, start),
