@@ -55,6 +55,7 @@ struct hqq_route {
     bool is_reply;             /* the peer offered the pair, and has proved that it may */
     hqq_atomic_u32 kernel_run; /* datagrams that the kernel took since the last change of way */
     hqq_atomic_u32 inside;     /* threads in a kernel send */
+    uint32_t kernel_starts;    /* kernel sends that were begun */
     uint64_t barrier_due;      /* the number that the next datagram in the ring carries; 0: none */
     uint64_t nonce;
     uint64_t sent_ticks, checked_ticks;

@@ -333,14 +333,22 @@ static void try_to_offer(struct hqq_endpoint *endpoint, struct hqq_route *route)
     back_off(route);
 }
 
-/* A token was refused: a full queue is no matter, anything else ends the pair. */
+/* A token was refused: a full queue is something to wait for, anything else ends the pair. */
 static int give_up(struct hqq_endpoint *endpoint, struct hqq_route *route, int error)
 {
-    if (error == -EAGAIN || error == -ENOBUFS || error == -ENOMEM)
-        return 0;
+    if (error == -EAGAIN)
+        return HQQ_ROUTE_FULL;
+    if (error == -ENOBUFS || error == -ENOMEM)
+        return HQQ_ROUTE_KERNEL;
     bool is_connected = route->is_connected;
     hqq_route_forget_pair(endpoint, route, HQQ_SOCKET_PEER_LEFT);
     return is_connected ? error : 0;
+}
+
+void hqq_route_proved(struct hqq_route *route)
+{
+    route->progress = HQQ_PROGRESS_PROVED;
+    hqq_store32_relaxed(&route->kernel_run, 0);
 }
 
 static int prove(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd)
@@ -349,9 +357,8 @@ static int prove(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd)
         return 0;
     int result = hqq_route_send_token(endpoint, route, fd, HQQ_TOKEN_PROOF, route->nonce);
     if (result == 0) {
-        route->progress = HQQ_PROGRESS_PROVED;
-        hqq_store32_relaxed(&route->kernel_run, 0);
-        return 0;
+        hqq_route_proved(route);
+        return HQQ_ROUTE_KERNEL;
     }
     return give_up(endpoint, route, result);
 }
@@ -397,6 +404,18 @@ void hqq_route_forget_pair(struct hqq_endpoint *endpoint, struct hqq_route *rout
     hqq_pair_drop(pair);
 }
 
+void hqq_route_entered(struct hqq_endpoint *endpoint, struct hqq_route *route)
+{
+    struct hqq_pair *pair = route->pair;
+    pair->barrier++;
+    route->barrier_due = pair->barrier;
+    route->is_on_ring = true;
+    route->sent_ticks = route->checked_ticks = hqq_ticks();
+    route->stuck_r = UINT64_MAX;
+    hqq_count_own(&endpoint->counters->switches, 1);
+    hqq_log(HQQ_LOG_DEBUG, "on the ring, barrier %llu", (unsigned long long)pair->barrier);
+}
+
 /*
  * Kernel -> ring: a numbered token in the kernel's queue, and the same number on the next datagram in the ring. Only
  * with none of our threads inside a kernel send: its datagram would come after the token.
@@ -418,14 +437,8 @@ static int enter_ring(struct hqq_endpoint *endpoint, struct hqq_route *route, in
     int result = hqq_route_send_token(endpoint, route, fd, HQQ_TOKEN_BARRIER, pair->barrier + 1);
     if (result != 0)
         return give_up(endpoint, route, result);
-    pair->barrier++;
-    route->barrier_due = pair->barrier;
-    route->is_on_ring = true;
-    route->sent_ticks = route->checked_ticks = hqq_ticks();
-    route->stuck_r = UINT64_MAX;
-    hqq_count_own(&endpoint->counters->switches, 1);
-    hqq_log(HQQ_LOG_DEBUG, "on the ring, barrier %llu", (unsigned long long)pair->barrier);
-    return 1;
+    hqq_route_entered(endpoint, route);
+    return HQQ_ROUTE_RING;
 }
 
 int hqq_route_advance(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd)
@@ -483,6 +496,10 @@ void hqq_route_adopt(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
     endpoint->replies[bucket] = pair;
     if (endpoint->peer && is_to(endpoint->peer, address, length))
         use_for_replies(endpoint, endpoint->peer, pair);
+    for (struct hqq_route *route = endpoint->bucket[bucket]; route; route = route->next) {
+        if (is_to(route, address, length))
+            use_for_replies(endpoint, route, pair);
+    }
 }
 
 static bool is_by_name(const struct hqq_pair *pair, const struct sockaddr *address, socklen_t length)

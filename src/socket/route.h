@@ -17,14 +17,25 @@
 /* The route to an address, made if it is configured and not there yet; NULL: the kernel's business. */
 struct hqq_route *hqq_route_find(struct hqq_endpoint *endpoint, const struct sockaddr *address, socklen_t length);
 
+/* What the next datagram is to do; a negative number: an error that a token met on a connected socket, -errno, which is
+ * what this send is to report. */
+enum hqq_way {
+    HQQ_ROUTE_KERNEL = 0,
+    HQQ_ROUTE_RING = 1,
+    HQQ_ROUTE_FULL = 2, /* the kernel: a token found the peer's queue full. Whoever may wait sends it waiting */
+};
+
 /* Looks whether the way to the ring can go on: offers a pair, proves, opens, and enters the ring. To be called before
- * a datagram is sent through the kernel. 1: this datagram is to take the ring. 0: the kernel. -errno: a token met an
- * error on a connected socket, which is what this send is to report. */
+ * a datagram is sent through the kernel. enum hqq_way, or -errno. */
 int hqq_route_advance(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd);
 
 /* Where tokens go: NULL for a connected socket, the very inode where a path is held, else the name. */
 const struct sockaddr *hqq_route_address(const struct hqq_route *route, struct sockaddr_un *by_inode,
                                          socklen_t *ret_length);
+
+/* What is so once the token that was due has been sent, waiting, and nothing else has been sent meanwhile. */
+void hqq_route_proved(struct hqq_route *route);
+void hqq_route_entered(struct hqq_endpoint *endpoint, struct hqq_route *route);
 
 /* Sends a token to the destination. 0 or -errno. */
 int hqq_route_send_token(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd, enum hqq_token_kind kind,

@@ -73,6 +73,7 @@ static ssize_t send_through_kernel(const struct sending *sending)
         return result;
     }
     hqq_add32_relaxed(&route->inside, 1);
+    route->kernel_starts++;
     hqq_lock_give(&endpoint->send_lock);
     HQQ_POINT("socket.kernel");
     pthread_cleanup_push(leave_kernel, route);
@@ -346,6 +347,52 @@ static bool is_plain(const struct sending *sending)
            sending->length <= hqq_load_relaxed(&sending->endpoint->longest);
 }
 
+/*
+ * The token that is due found the queue full, where the datagram itself would have to wait as well: so the token waits,
+ * as the app's own call would. Without the lock; if another thread sends meanwhile the token marks no place any more.
+ * SENT: it is there, and the datagram goes on. FAILED: errno, as for the datagram.
+ */
+static enum outcome wait_with_token(const struct sending *sending)
+{
+    struct hqq_endpoint *endpoint = sending->endpoint;
+    struct hqq_route *route = sending->route;
+    struct hqq_pair *pair = route->pair;
+    bool is_proof = route->progress != HQQ_PROGRESS_OPEN;
+    uint32_t starts = route->kernel_starts;
+    struct sockaddr_un by_inode;
+    socklen_t length;
+    const struct sockaddr *address = hqq_route_address(route, &by_inode, &length);
+    struct sockaddr_un name = {0}; /* the route may be gone by the time it is used */
+    if (address)
+        memcpy(&name, address, length);
+    const struct hqq_token token = hqq_token_make(pair->id, is_proof ? HQQ_TOKEN_PROOF : HQQ_TOKEN_BARRIER,
+                                                  is_proof ? route->nonce : pair->barrier + 1);
+    hqq_add32_relaxed(&pair->references, 1);
+    hqq_add32_relaxed(&route->inside, 1);
+    hqq_lock_give(&endpoint->send_lock);
+    ssize_t sent;
+    pthread_cleanup_push(leave_kernel, route);
+    sent = hqq_libc.sendto(sending->fd, &token, sizeof(token), sending->flags | MSG_NOSIGNAL,
+                           address ? (const struct sockaddr *)(const void *)&name : NULL, length);
+    pthread_cleanup_pop(1);
+    int error = errno;
+    hqq_lock_take(&endpoint->send_lock);
+    bool is_same = hqq_endpoint_is_live(endpoint, sending->fd) && route->pair == pair &&
+                   route->kernel_starts == starts && hqq_load32_relaxed(&route->inside) == 0;
+    if (sent < 0) {
+        hqq_pair_drop(pair);
+        errno = error;
+        return error == EINTR || error == EAGAIN || (is_same && route->is_connected) ? FAILED : USE_KERNEL;
+    }
+    is_same = is_same && (is_proof ? token.value == route->nonce : token.value == pair->barrier + 1);
+    if (is_same && is_proof)
+        hqq_route_proved(route);
+    else if (is_same)
+        hqq_route_entered(endpoint, route);
+    hqq_pair_drop(pair);
+    return is_same && !is_proof ? SENT : USE_KERNEL;
+}
+
 ssize_t hqq_send_message(struct hqq_endpoint *endpoint, int fd, const struct msghdr *message, int flags)
 {
     struct sending sending = {.endpoint = endpoint, .fd = fd, .flags = flags, .message = message};
@@ -380,14 +427,24 @@ ssize_t hqq_send_message(struct hqq_endpoint *endpoint, int fd, const struct msg
         hqq_lock_give(&endpoint->send_lock);
         return -1;
     }
-    int advanced = route->is_on_ring ? 1 : hqq_route_advance(endpoint, route, fd);
+    int advanced = route->is_on_ring ? HQQ_ROUTE_RING : hqq_route_advance(endpoint, route, fd);
     if (__builtin_expect(advanced < 0, 0)) {
         hqq_lock_give(&endpoint->send_lock);
         errno = -advanced;
         return -1;
     }
-    if (advanced > 0) {
-        enum outcome outcome = try_ring(&sending);
+    enum outcome outcome = advanced == HQQ_ROUTE_RING ? SENT : USE_KERNEL;
+    if (__builtin_expect(advanced == HQQ_ROUTE_FULL && sending.may_wait, 0)) {
+        outcome = wait_with_token(&sending);
+        if (outcome == FAILED || !hqq_endpoint_is_live(endpoint, fd)) {
+            int error = outcome == FAILED ? errno : EBADF;
+            hqq_lock_give(&endpoint->send_lock);
+            errno = error;
+            return -1;
+        }
+    }
+    if (outcome == SENT) {
+        outcome = try_ring(&sending);
         if (__builtin_expect(outcome != USE_KERNEL, 1)) {
             hqq_lock_give(&endpoint->send_lock);
             return outcome == SENT ? (ssize_t)sending.length : -1;
