@@ -150,7 +150,7 @@ struct hqq_endpoint *hqq_adopt_unknown(int fd)
         endpoint = hqq_endpoint_find(fd);
     }
     if (!endpoint)
-        hqq_table_set(fd, is_candidate ? HQQ_TABLE_CANDIDATE : HQQ_TABLE_PLAIN);
+        hqq_cas_pointer_release(&hqq_table[fd], NULL, is_candidate ? HQQ_TABLE_CANDIDATE : HQQ_TABLE_PLAIN);
     errno = saved;
     return endpoint;
 }

@@ -107,8 +107,8 @@ int hqq_close(int fd)
         return -1;
     }
     if (__builtin_expect(is_known, 0) && !hqq_fork_is_borrowed()) {
-        hqq_endpoint_leave(fd, true);
         hqq_epoll_forget(fd);
+        hqq_endpoint_leave(fd, true);
     }
     return hqq_libc.close(fd);
 }
@@ -133,9 +133,9 @@ int hqq_close_range(unsigned first, unsigned last, int flags)
         return hqq_libc.close_range(first, last, flags);
     if (!((unsigned)flags & CLOSE_RANGE_CLOEXEC)) {
         for (unsigned fd = first; fd <= last && fd < HQQ_TABLE_SIZE; fd++) {
+            hqq_epoll_forget((int)fd);
             if (hqq_table_get((int)fd) != NULL)
                 hqq_endpoint_leave((int)fd, true);
-            hqq_epoll_forget((int)fd);
         }
     }
     return close_around(first, last, flags);
@@ -179,8 +179,8 @@ void hqq_endpoint_leave_if_valid(int fd, int wanted)
         return;
     int saved = errno;
     if (hqq_libc.fcntl(fd, F_GETFD) >= 0) {
-        hqq_endpoint_leave(wanted, true);
         hqq_epoll_forget(wanted);
+        hqq_endpoint_leave(wanted, true);
     }
     errno = saved;
 }

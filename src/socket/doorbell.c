@@ -51,6 +51,8 @@ void hqq_doorbell_add(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
     pair->next = endpoint->pairs;
     endpoint->pairs = pair;
     endpoint->pair_count++;
+    if (hqq_load32_relaxed(&endpoint->park) != 0)
+        endpoint->is_parked = true;
     set_door(pair, endpoint->is_parked ? HQQ_DOOR_PARKED : HQQ_DOOR_AWAKE);
     hqq_doorbell_activate(endpoint, pair);
 }
@@ -206,7 +208,7 @@ bool hqq_doorbell_is_news(const struct hqq_endpoint *endpoint, const struct hqq_
 void hqq_doorbell_park(struct hqq_endpoint *endpoint)
 {
     endpoint->calm = 0;
-    if (endpoint->is_parked || !endpoint->pairs)
+    if (endpoint->is_parked)
         return;
     endpoint->is_parked = true;
     hqq_count_own(&endpoint->counters->parked, 1);

@@ -4,14 +4,13 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include <talloc.h>
-
 #include <hqq/link.h>
 
 #include "platform/sys.h"
 #include "socket/doorbell.h"
 #include "socket/fork.h"
 #include "socket/libc.h"
+#include "socket/pool.h"
 #include "socket/receive.h"
 #include "socket/rendezvous.h"
 #include "socket/route.h"
@@ -33,7 +32,8 @@ bool hqq_endpoint_waits_are_ours;
 
 /* ---- Making ---------------------------------------------------------------------------------------------------- */
 
-/* talloc aligns less than an endpoint wants; it is never freed. */
+static struct hqq_pool pool = HQQ_POOL(struct hqq_endpoint);
+
 static struct hqq_endpoint *allocate(void)
 {
     struct hqq_endpoint *endpoint = free_endpoints;
@@ -41,13 +41,9 @@ static struct hqq_endpoint *allocate(void)
         free_endpoints = endpoint->next_free;
         return endpoint;
     }
-    size_t alignment = alignof(struct hqq_endpoint);
-    unsigned char *memory = talloc_size(NULL, sizeof(*endpoint) + alignment);
-    if (!memory)
+    endpoint = hqq_pool_take(&pool);
+    if (!endpoint)
         return NULL;
-    talloc_set_name_const(memory, "struct hqq_endpoint");
-    endpoint = (void *)(memory + (alignment - (uintptr_t)memory % alignment) % alignment);
-    memset(endpoint, 0, sizeof(*endpoint));
     endpoint->next = all_endpoints;
     all_endpoints = endpoint;
     return endpoint;
@@ -71,6 +67,33 @@ void hqq_endpoint_note_buffer(struct hqq_endpoint *endpoint, int fd)
     if (hqq_libc.getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &length) != 0 || size < 32)
         size = 32;
     hqq_store_relaxed(&endpoint->longest, (uint64_t)size - 32);
+}
+
+static bool has_option(int fd, int option)
+{
+    int value = 0;
+    socklen_t length = sizeof(value);
+    return hqq_libc.getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 && value != 0;
+}
+
+/* Options that were set before the socket was known. */
+static void note_options(struct hqq_endpoint *endpoint, int fd)
+{
+    static const int kernels[] = {SO_PASSCRED,  SO_PASSSEC,     76 /* SO_PASSPIDFD */,
+                                  SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING};
+    int offset = -1;
+    socklen_t length = sizeof(offset), filters = 0;
+    for (size_t i = 0; i < sizeof(kernels) / sizeof(kernels[0]); i++) {
+        if (!has_option(fd, kernels[i]))
+            continue;
+        hqq_or32_relaxed(&endpoint->park, HQQ_PARK_OPTION);
+        endpoint->is_send_plain = true;
+    }
+    if ((hqq_libc.getsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, &length) == 0 && offset >= 0) ||
+        (hqq_libc.getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &filters) == 0 && filters != 0)) {
+        hqq_or32_relaxed(&endpoint->park, HQQ_PARK_OPTION);
+        hqq_store32_relaxed(&endpoint->is_kernel_only, 1);
+    }
 }
 
 /* Everything but what survives reuse: the locks, which losers of a race with close() may be trying to take. */
@@ -110,11 +133,12 @@ static void begin(struct hqq_endpoint *endpoint, int fd, const struct hqq_rule *
     memset(endpoint->replies, 0, sizeof(endpoint->replies));
     endpoint->route_count = 0;
     endpoint->is_send_plain = endpoint->is_connected = false;
-    endpoint->tree = NULL;
     hqq_endpoint_note_buffer(endpoint, fd);
     hqq_store_relaxed(&endpoint->counters->cookie, endpoint->cookie);
     hqq_store32_relaxed(&endpoint->counters->fd, (uint32_t)fd);
-    hqq_store32_relaxed(&endpoint->counters->reason, HQQ_SOCKET_NO_TRAFFIC);
+    note_options(endpoint, fd);
+    hqq_store32_relaxed(&endpoint->counters->reason,
+                        hqq_load32_relaxed(&endpoint->park) != 0 ? HQQ_SOCKET_OPTION : HQQ_SOCKET_NO_TRAFFIC);
 }
 
 struct hqq_endpoint *hqq_endpoint_make(int fd, const struct hqq_rule *rule)
@@ -251,6 +275,9 @@ void hqq_endpoint_unlock_registry(void)
 void hqq_endpoint_reset_locks(void)
 {
     hqq_lock_reset(&registry);
+    hqq_lock_reset(&pool.lock);
+    hqq_pair_reset_lock();
+    hqq_route_reset_lock();
     for (struct hqq_endpoint *endpoint = all_endpoints; endpoint; endpoint = endpoint->next) {
         hqq_lock_reset(&endpoint->receive_lock);
         hqq_lock_reset(&endpoint->send_lock);

@@ -118,7 +118,6 @@ struct hqq_endpoint {
     bool is_send_plain;          /* the kernel alone sends: shut down */
     hqq_atomic_u64 longest;      /* datagram that the kernel would take: SO_SNDBUF and what it needs itself */
     hqq_atomic_u32 is_disturbed; /* a signal handler sent through the kernel in between */
-    void *tree;                  /* talloc: the routes */
 };
 
 extern hqq_atomic_pointer hqq_table[HQQ_TABLE_SIZE];

@@ -32,6 +32,7 @@ struct hqq_epoll {
     struct hqq_lock lock;
     hqq_atomic_u32 count;   /* members; read without the lock to tell whether there are any */
     hqq_atomic_u32 waiters; /* threads that wait for it */
+    uint32_t turn;          /* a hint */
     size_t room;
     struct member *members;
     struct hqq_epoll *next; /* of all there ever were */
@@ -119,6 +120,12 @@ static bool may_be_ours(int fd)
            hqq_libc.getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_DGRAM;
 }
 
+/* An epoll set says that the other one is none of its members, anything else that it is no set. */
+static bool is_epoll(int fd, int other)
+{
+    return !hqq_endpoint_find(fd) && hqq_libc.epoll_ctl(fd, EPOLL_CTL_DEL, other, NULL) != 0 && errno == ENOENT;
+}
+
 /* Threads may wait already, and have not armed the links of this socket: that is done for them. For what its rings hold
  * they are woken by a token, where the socket can send to itself. */
 static void wake_waiters(struct hqq_endpoint *endpoint, int fd)
@@ -140,8 +147,8 @@ int hqq_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
     if (result != 0 || !is_set)
         return result;
     int saved = errno;
-    struct hqq_epoll *nested = find(fd);
-    if (nested && operation != EPOLL_CTL_DEL)
+    struct hqq_epoll *nested = operation == EPOLL_CTL_ADD && is_epoll(fd, epoll) ? find_or_make(fd) : NULL;
+    if (nested)
         hqq_epoll_poll_slow(nested);
     struct hqq_epoll *set = operation == EPOLL_CTL_DEL || !may_be_ours(fd) ? find(epoll) : find_or_make(epoll);
     if (set && hqq_lock_take(&set->lock)) {
@@ -154,10 +161,12 @@ int hqq_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
             struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
             if (endpoint && (event->events & KERNEL_KINDS || set->is_nested))
                 hqq_endpoint_demote(endpoint, fd);
-            else if (endpoint)
-                wake_waiters(endpoint, fd);
-            if (endpoint && hqq_load32_relaxed(&set->waiters) != 0)
+            if (endpoint && hqq_load32_relaxed(&set->waiters) != 0) {
                 hqq_endpoint_demote(endpoint, fd);
+                wake_waiters(endpoint, fd);
+            }
+            if (endpoint)
+                endpoint->edge_reported = UINT64_MAX; /* what is there is told again */
         }
         hqq_lock_give(&set->lock);
     }
@@ -180,8 +189,13 @@ void hqq_epoll_forget(int fd)
             epoll->is_nested = false;
         } else {
             struct member *member = member_of(epoll, fd);
-            if (member)
+            if (member) {
                 remove_member(epoll, member);
+                /* The kernel goes on reporting the socket by its other descriptors. */
+                struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+                if (endpoint && hqq_load32_relaxed(&endpoint->descriptors) > 1)
+                    hqq_endpoint_demote(endpoint, fd);
+            }
         }
         hqq_lock_give(&epoll->lock);
     }
@@ -282,6 +296,13 @@ static void note_reported(struct hqq_endpoint *endpoint)
     }
 }
 
+/* For the kernel: else an event of the same data is another descriptor's. */
+static bool is_readable(int fd)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    return hqq_kernel_poll_now(&ready, 1) > 0 && (ready.revents & POLLIN) != 0;
+}
+
 /* Takes out events of sockets that have but a token; adds those of sockets whose rings have something. */
 static int correct(struct waiting *waiting, int found)
 {
@@ -305,7 +326,8 @@ static int correct(struct waiting *waiting, int found)
                 waiting->events[found].events = asked->events & READABLE;
                 waiting->events[found++].data = asked->data;
             }
-        } else if (at < found && !(asked->events & EPOLLONESHOT) && !hqq_watch_is_ready(watch, i)) {
+        } else if (at < found && !(asked->events & EPOLLONESHOT) && is_readable(watch->at[i].fd) &&
+                   !hqq_watch_is_ready(watch, i)) {
             waiting->events[at].events &= ~(uint32_t)READABLE;
             if (waiting->events[at].events == 0)
                 waiting->events[at] = waiting->events[--found];
@@ -320,7 +342,9 @@ static int wait_for(struct waiting *waiting, uint64_t until_ns, bool is_now)
     for (;;) {
         size_t ready = hqq_watch_look(watch);
         int result;
-        if (ready != 0 || is_now) {
+        if (ready != 0 && (waiting->set->turn++ & 1) != 0) {
+            result = 0; /* ours alone, so that they get their turn where there is room for few */
+        } else if (ready != 0 || is_now) {
             result = kernel_wait(waiting, 0);
         } else {
             if (hqq_watch_spin(watch))
@@ -342,8 +366,8 @@ static int wait_for(struct waiting *waiting, uint64_t until_ns, bool is_now)
 /* True if there is anything for us to do; then waiting is set. */
 static bool begin(struct waiting *waiting, int epoll, struct epoll_event *events, int count, const sigset_t *mask)
 {
-    struct hqq_epoll *set = find(epoll);
-    if (__builtin_expect(!set || hqq_load32_relaxed(&set->count) == 0, 1) || count <= 0 ||
+    struct hqq_epoll *set = hqq_start() && hqq_config_is_enabled() ? find_or_make(epoll) : NULL;
+    if (!set || count <= 0 || count > INT32_MAX / (int)sizeof(*events) ||
         hqq_is_bad_address(events, (size_t)count * sizeof(*events)))
         return false;
     waiting->set = set;
@@ -352,7 +376,15 @@ static bool begin(struct waiting *waiting, int epoll, struct epoll_event *events
     waiting->count = count;
     waiting->mask = mask;
     collect(waiting, set);
-    return waiting->watch.count != 0;
+    return true;
+}
+
+static int wait_ms(struct waiting *waiting, int timeout_ms)
+{
+    uint64_t until = HQQ_FOREVER;
+    if (timeout_ms > 0)
+        until = hqq_deadline_after(hqq_clock_ns(), (uint64_t)timeout_ms * HQQ_NS_PER_MS);
+    return wait_for(waiting, until, timeout_ms == 0);
 }
 
 int hqq_epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout_ms, const sigset_t *mask)
@@ -360,18 +392,15 @@ int hqq_epoll_pwait(int epoll, struct epoll_event *events, int count, int timeou
     struct waiting waiting;
     if (!begin(&waiting, epoll, events, count, mask))
         return hqq_libc.epoll_pwait(epoll, events, count, timeout_ms, mask);
-    uint64_t until = HQQ_FOREVER;
-    if (timeout_ms > 0)
-        until = hqq_deadline_after(hqq_clock_ns(), (uint64_t)timeout_ms * HQQ_NS_PER_MS);
-    return wait_for(&waiting, until, timeout_ms == 0);
+    return wait_ms(&waiting, timeout_ms);
 }
 
 int hqq_epoll_wait(int epoll, struct epoll_event *events, int count, int timeout_ms)
 {
-    struct hqq_epoll *set = find(epoll);
-    if (!set)
+    struct waiting waiting;
+    if (!begin(&waiting, epoll, events, count, NULL))
         return hqq_libc.epoll_wait(epoll, events, count, timeout_ms);
-    return hqq_epoll_pwait(epoll, events, count, timeout_ms, NULL);
+    return wait_ms(&waiting, timeout_ms);
 }
 
 int hqq_epoll_pwait2(int epoll, struct epoll_event *events, int count, const struct timespec *timeout,

@@ -79,12 +79,13 @@ static void take_over(struct hqq_endpoint *endpoint)
         hqq_log(HQQ_LOG_INFO, "receiving is taken over from a process that has gone");
     for (struct hqq_pair *pair = endpoint->pairs; pair; pair = pair->next) {
         hqq_store_relaxed(&pair->own->owner, pair->may_compare ? hqq_process_self() : HQQ_PROCESS_UNKNOWN);
-        hqq_store32_release(&pair->own->door, HQQ_DOOR_AWAKE);
+        hqq_store32_release(&pair->own->door,
+                            hqq_load32_relaxed(&endpoint->park) != 0 ? HQQ_DOOR_PARKED : HQQ_DOOR_AWAKE);
         pair->generation = hqq_process_generation();
         hqq_doorbell_activate(endpoint, pair);
     }
     endpoint->head_is_data = false;
-    endpoint->is_parked = false;
+    endpoint->is_parked = hqq_load32_relaxed(&endpoint->park) != 0;
 }
 
 /* Another process receives too: nobody has links. What the inherited ones hold is read by whoever comes first. */

@@ -84,7 +84,9 @@ ssize_t hqq_sendmsg(int fd, const struct msghdr *message, int flags)
 ssize_t hqq_writev(int fd, const struct iovec *parts, int count)
 {
     struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
-    if (!endpoint || count < 0 || count > IOV_MAX)
+    size_t length = 0;
+    if (!endpoint || count < 0 || count > IOV_MAX || hqq_fork_is_vfork_child() ||
+        !hqq_vector_length(parts, (size_t)count, &length) || length == 0) /* writev(2) of nothing sends nothing */
         return hqq_libc.writev(fd, parts, count);
     union {
         const struct iovec *in;

@@ -6,8 +6,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include <talloc.h>
-
 #include <hqq/error.h>
 #include <hqq/link.h>
 
@@ -18,6 +16,7 @@
 #include "platform/clock.h"
 #include "platform/process.h"
 #include "platform/sys.h"
+#include "socket/pool.h"
 
 /* The largest region that is accepted from a peer: what the largest configuration makes, and some. */
 #define LARGEST_REGION (UINT64_C(1) << 30)
@@ -27,26 +26,7 @@ static struct hqq_pair_block *block_of(const struct hqq_mapping *mapping)
     return (void *)((unsigned char *)mapping->base + HQQ_PAIR_BLOCK_OFFSET);
 }
 
-/* talloc aligns less than a pair wants; the block's address stands before the pair. */
-static struct hqq_pair *allocate(void)
-{
-    size_t alignment = alignof(struct hqq_pair);
-    unsigned char *memory = talloc_zero_size(NULL, sizeof(struct hqq_pair) + 2 * alignment);
-    if (!memory)
-        return NULL;
-    talloc_set_name_const(memory, "struct hqq_pair");
-    uintptr_t past = ((uintptr_t)memory + alignment) % alignment;
-    unsigned char *place = memory + alignment + (past != 0 ? alignment - past : 0);
-    memcpy(place - sizeof(void *), &memory, sizeof(void *));
-    return (void *)place;
-}
-
-static void release(struct hqq_pair *pair)
-{
-    void *memory;
-    memcpy(&memory, (unsigned char *)pair - sizeof(void *), sizeof(void *));
-    talloc_free(memory);
-}
+static struct hqq_pool pool = HQQ_POOL(struct hqq_pair);
 
 /* A process that locks its memory would have every page of a region at once, and pay for it. */
 static bool is_memory_locked(void)
@@ -65,7 +45,7 @@ static bool is_memory_locked(void)
 /* A new pair for a mapping, which it takes over on success. index: 0 the offerer, 1 the other. */
 static struct hqq_pair *view(const struct hqq_mapping *mapping, const struct hqq_layout *layout, int index)
 {
-    struct hqq_pair *pair = allocate();
+    struct hqq_pair *pair = hqq_pool_take(&pool);
     if (!pair)
         return NULL;
     struct hqq_pair_block *block = block_of(mapping);
@@ -183,7 +163,12 @@ void hqq_pair_drop(struct hqq_pair *pair)
         return;
     hqq_fence_acquire();
     hqq_shm_unmap(&pair->mapping);
-    release(pair);
+    hqq_pool_return(&pool, pair);
+}
+
+void hqq_pair_reset_lock(void)
+{
+    hqq_lock_reset(&pool.lock);
 }
 
 bool hqq_pair_peer_is_missing(const struct hqq_pair *pair)

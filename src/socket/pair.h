@@ -131,6 +131,9 @@ static inline uint64_t hqq_pair_slots(const struct hqq_ring *ring, uint64_t leng
     return length == 0 ? 1 : (length + ring->buffer_size - 1) / ring->buffer_size;
 }
 
+/* In a child of a fork. */
+void hqq_pair_reset_lock(void);
+
 /* True if there is no process of that number: quick, and misses those that are dead and not waited for. */
 bool hqq_pair_peer_is_missing(const struct hqq_pair *pair);
 

@@ -177,7 +177,7 @@ static ssize_t take_from_rings(const struct receiving *receiving)
             (!endpoint->head_is_data || hqq_ring_distance(head.position, pair->limit) < 0)) {
             ssize_t result = take(receiving, pair, &head);
             if (__builtin_expect(result != NOTHING, 1)) {
-                endpoint->run = pair == endpoint->current ? endpoint->run + 1 : 0;
+                endpoint->run = pair == endpoint->current && !(receiving->flags & MSG_PEEK) ? endpoint->run + 1 : 0;
                 endpoint->current = pair;
                 return result;
             }
@@ -526,7 +526,10 @@ static void look_for_offers(struct hqq_endpoint *endpoint, bool is_due)
         return;
     }
     uint32_t before = endpoint->pair_count;
+    int cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* the lock is held */
     accept_offers(endpoint);
+    pthread_setcancelstate(cancel, NULL);
     if (endpoint->pair_count != before)
         endpoint->listen_interval = 0;
     else if (endpoint->caller[0] >= 0)
@@ -708,7 +711,7 @@ static ssize_t sleep_in_kernel(struct hqq_endpoint *endpoint, int fd, uint64_t u
         }
     }
     pthread_cleanup_pop(1);
-    return result < 0 ? -errno : 0;
+    return result < 0 ? -errno : result;
 }
 
 /* The descriptor was closed while this thread slept. A receive that sleeps keeps its socket, so it gets what came; the
@@ -716,8 +719,8 @@ static ssize_t sleep_in_kernel(struct hqq_endpoint *endpoint, int fd, uint64_t u
 static ssize_t take_from_closed(const struct receiving *receiving, ssize_t slept)
 {
     int ghost = receiving->endpoint->ghost;
-    ssize_t result = slept < 0 ? slept : -EBADF;
-    while (ghost >= 0 && slept >= 0) {
+    ssize_t result = slept <= 0 ? slept : -EBADF; /* 0: shut down */
+    while (ghost >= 0 && slept > 0) {
         struct hqq_token token;
         long error = result;
         enum head_kind head = look_at_kernel(ghost, &token, &error);

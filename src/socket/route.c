@@ -3,19 +3,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 
-#include <talloc.h>
-
 #include "base/point.h"
 #include "platform/barrier.h"
 #include "platform/clock.h"
 #include "platform/trace.h"
 #include "socket/kernel.h"
+#include "socket/pool.h"
 #include "socket/rendezvous.h"
 #include "socket/spin.h"
 
@@ -27,6 +27,16 @@
 
 /* A PROOF whose echo does not come was lost with a queue that was purged. */
 #define PROOF_PATIENCE 64
+
+/* Datagrams after which an offer that nobody took is made again. */
+#define OFFER_PATIENCE 512
+
+static struct hqq_pool pool = HQQ_POOL(struct hqq_route);
+
+void hqq_route_reset_lock(void)
+{
+    hqq_lock_reset(&pool.lock);
+}
 
 /* ---- Finding --------------------------------------------------------------------------------------------------- */
 
@@ -64,9 +74,7 @@ static struct hqq_route *make(struct hqq_endpoint *endpoint, const struct sockad
 {
     if (endpoint->route_count >= ROUTES_MAX)
         return NULL;
-    if (!endpoint->tree)
-        endpoint->tree = talloc_named_const(NULL, 0, "struct hqq_endpoint: routes");
-    struct hqq_route *route = endpoint->tree ? talloc_zero(endpoint->tree, struct hqq_route) : NULL;
+    struct hqq_route *route = hqq_pool_take(&pool);
     if (!route)
         return NULL;
     memcpy(&route->name, address, length);
@@ -119,9 +127,23 @@ struct hqq_route *hqq_route_connect(struct hqq_endpoint *endpoint, const struct 
     length = significant_length(address, length);
     const struct hqq_rule *rule = hqq_config_match(address, length);
     struct hqq_route *route = rule ? make(endpoint, address, length, rule) : NULL;
-    if (route)
-        route->is_connected = true;
+    struct hqq_place place;
+    if (!route)
+        return NULL;
+    route->is_connected = true;
+    if (hqq_rendezvous_place(rule, &route->name, route->name_length, -1, &place) == 0) {
+        route->device = place.device;
+        route->inode = place.inode;
+    }
     return route;
+}
+
+/* Out of all lists. One that a thread still sends through is let be, and lost. */
+static void end_route(struct hqq_endpoint *endpoint, struct hqq_route *route)
+{
+    endpoint->route_count--;
+    if (hqq_load32_acquire(&route->inside) == 0)
+        hqq_pool_return(&pool, route);
 }
 
 /* ---- Names ----------------------------------------------------------------------------------------------------- */
@@ -157,9 +179,15 @@ bool hqq_route_is_deserted(const struct hqq_route *route)
     struct hqq_place place;
     if (hqq_pair_peer_is_dead(route->pair))
         return true;
+    if (route->is_reply) /* it may never have had a rendezvous */
+        return false;
     if (hqq_rendezvous_place(route->rule, &route->name, route->name_length, route->path_fd, &place) != 0)
         return false;
-    return hqq_rendezvous_is_deserted(&place);
+    int cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    bool is_deserted = hqq_rendezvous_is_deserted(&place);
+    pthread_setcancelstate(cancel, NULL);
+    return is_deserted;
 }
 
 /* ---- Tokens ---------------------------------------------------------------------------------------------------- */
@@ -253,6 +281,9 @@ static int offer(struct hqq_endpoint *endpoint, struct hqq_route *route)
     int result = hold_path(route);
     if (result == 0)
         result = hqq_rendezvous_place(route->rule, &route->name, route->name_length, route->path_fd, &place);
+    if (result == 0 && route->is_connected && is_path(route) &&
+        (place.device != route->device || place.inode != route->inode))
+        result = -ECONNREFUSED; /* the name is another socket's than the one that this is connected to */
     if (result != 0)
         return result;
     int fd = hqq_rendezvous_reach(route->rule, &place);
@@ -314,8 +345,11 @@ static void try_to_offer(struct hqq_endpoint *endpoint, struct hqq_route *route)
         return; /* to itself */
     if (route->retry_ns != 0 && hqq_clock_ns() < route->retry_ns)
         return;
+    int cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* the lock is held */
     end_old_offers(endpoint);
     int result = offer(endpoint, route);
+    pthread_setcancelstate(cancel, NULL);
     if (result == 0) {
         hqq_log(HQQ_LOG_INFO, "offered a link to %s", is_path(route) ? route->name.sun_path : "@");
         hqq_add_relaxed(&endpoint->counters->links_offered, 1);
@@ -453,8 +487,11 @@ int hqq_route_advance(struct hqq_endpoint *endpoint, struct hqq_route *route, in
             try_to_offer(endpoint, route);
         return 0;
     case HQQ_PROGRESS_OFFERED:
-        if (hqq_load32_acquire(&route->pair->peer->stage) != HQQ_STAGE_SEEN)
+        if (hqq_load32_acquire(&route->pair->peer->stage) != HQQ_STAGE_SEEN) {
+            if (!route->is_reply && hqq_load32_relaxed(&route->kernel_run) >= OFFER_PATIENCE)
+                hqq_route_forget_pair(endpoint, route, HQQ_SOCKET_WAITING); /* whoever it was has not received */
             return 0;
+        }
         if (!route->is_reply)
             return prove(endpoint, route, fd);
         return open_way(endpoint, route) ? enter_ring(endpoint, route, fd) : 0;
@@ -558,13 +595,10 @@ static void use_for_replies(struct hqq_endpoint *endpoint, struct hqq_route *rou
 static void forget_route(struct hqq_endpoint *endpoint, struct hqq_route **place)
 {
     struct hqq_route *route = *place;
-    if (hqq_load32_relaxed(&route->inside) != 0)
-        return;
     *place = route->next;
     if (endpoint->last == route)
         endpoint->last = NULL;
-    endpoint->route_count--;
-    talloc_free(route);
+    end_route(endpoint, route);
 }
 
 void hqq_route_disown(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
@@ -644,22 +678,23 @@ void hqq_route_disconnect(struct hqq_endpoint *endpoint)
         return;
     hqq_route_forget_pair(endpoint, route, HQQ_SOCKET_NO_TRAFFIC);
     endpoint->peer = NULL;
-    endpoint->route_count--;
-    if (hqq_load32_relaxed(&route->inside) == 0)
-        talloc_free(route);
+    end_route(endpoint, route);
 }
 
 void hqq_route_end_all(struct hqq_endpoint *endpoint, bool is_own)
 {
-    bool is_used = false;
     for (int i = -1; i < HQQ_ROUTE_BUCKETS; i++) {
-        for (struct hqq_route *route = chain(endpoint, i); route; route = route->next) {
-            struct hqq_pair *pair = route->pair;
+        struct hqq_route *route = chain(endpoint, i);
+        while (route) {
+            struct hqq_route *next = route->next;
+            if (route->pair)
+                hqq_pair_drop(route->pair);
             route->pair = NULL;
-            is_used |= is_own && hqq_load32_relaxed(&route->inside) != 0;
-            hqq_close_hidden(route->path_fd);
-            if (pair)
-                hqq_pair_drop(pair);
+            let_path_go(route);
+            if (!is_own) /* a child has no threads inside */
+                hqq_store32_relaxed(&route->inside, 0);
+            end_route(endpoint, route);
+            route = next;
         }
         if (i >= 0) {
             endpoint->bucket[i] = NULL;
@@ -669,9 +704,6 @@ void hqq_route_end_all(struct hqq_endpoint *endpoint, bool is_own)
     endpoint->peer = NULL;
     endpoint->last = NULL;
     endpoint->route_count = 0;
-    if (!is_used) /* else a thread is still inside a kernel send: its route is let be */
-        talloc_free(endpoint->tree);
-    endpoint->tree = NULL;
     if (is_own)
         hqq_store32_relaxed(&endpoint->counters->links, 0);
 }

@@ -84,6 +84,9 @@ void hqq_route_name_moved(struct hqq_endpoint *endpoint, struct hqq_route *route
 /* True if nobody who knows the pair receives at the other side any more. */
 bool hqq_route_is_deserted(const struct hqq_route *route);
 
+/* In a child of a fork. */
+void hqq_route_reset_lock(void);
+
 /* All of them end: the socket is closed, or this is a child. is_own: false leaves the region alone. */
 void hqq_route_end_all(struct hqq_endpoint *endpoint, bool is_own);
 

@@ -78,11 +78,11 @@ static ssize_t send_through_kernel(const struct sending *sending)
     HQQ_POINT("socket.kernel");
     pthread_cleanup_push(leave_kernel, route);
     result = hqq_libc.sendmsg(sending->fd, sending->message, sending->flags);
-    pthread_cleanup_pop(1);
     if (result >= 0) {
         hqq_add_relaxed(&endpoint->counters->sent_kernel, 1);
         hqq_add32_relaxed(&route->kernel_run, 1);
     }
+    pthread_cleanup_pop(1);
     return result;
 }
 
@@ -393,6 +393,18 @@ static enum outcome wait_with_token(const struct sending *sending)
     return is_same && !is_proof ? SENT : USE_KERNEL;
 }
 
+/* Where it goes. By name to where the socket is connected too: by the kernel, in order with the connection's ring. */
+static struct hqq_route *route_of(struct hqq_endpoint *endpoint, const struct msghdr *message)
+{
+    if (!message->msg_name || message->msg_namelen == 0)
+        return endpoint->peer;
+    if (__builtin_expect(endpoint->peer != NULL, 0) && message->msg_namelen <= sizeof(struct sockaddr_un) &&
+        message->msg_namelen >= sizeof(sa_family_t) && !hqq_is_bad_address(message->msg_name, message->msg_namelen) &&
+        hqq_route_is_to(endpoint->peer, message->msg_name, message->msg_namelen))
+        return endpoint->peer;
+    return hqq_route_find(endpoint, message->msg_name, message->msg_namelen);
+}
+
 ssize_t hqq_send_message(struct hqq_endpoint *endpoint, int fd, const struct msghdr *message, int flags)
 {
     struct sending sending = {.endpoint = endpoint, .fd = fd, .flags = flags, .message = message};
@@ -409,16 +421,19 @@ ssize_t hqq_send_message(struct hqq_endpoint *endpoint, int fd, const struct msg
         return hqq_libc.sendmsg(fd, message, flags);
     }
     sending.may_wait = (flags & MSG_DONTWAIT) == 0 && hqq_load32_relaxed(&endpoint->is_nonblocking) == 0;
-    sending.route =
-        message->msg_name ? hqq_route_find(endpoint, message->msg_name, message->msg_namelen) : endpoint->peer;
+    sending.route = route_of(endpoint, message);
     struct hqq_route *route = sending.route;
-    if (__builtin_expect(!route, 0))
+    if (__builtin_expect(!route, 0)) {
+        /* It may be another name of a socket that we have a ring to. */
+        hqq_store32_relaxed(&endpoint->is_disturbed, 1);
         return send_through_kernel(&sending);
+    }
     if (__builtin_expect(hqq_load32_relaxed(&endpoint->is_disturbed) != 0, 0)) {
         hqq_store32_relaxed(&endpoint->is_disturbed, 0);
         hqq_route_leave_ring(route);
     }
-    if (__builtin_expect(!is_plain(&sending), 0)) {
+    bool is_aside = message->msg_name && message->msg_namelen != 0 && route == endpoint->peer;
+    if (__builtin_expect(!is_plain(&sending) || is_aside, 0)) {
         hqq_route_leave_ring(route);
         return send_through_kernel(&sending);
     }

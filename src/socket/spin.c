@@ -10,6 +10,9 @@
 #define SHORTEST_NS (1 * HQQ_NS_PER_US)
 #define YIELDS 4
 
+/* Whatever the reader does, the lock is not held for longer. */
+#define SPACE_LONGEST_NS (2 * HQQ_NS_PER_MS)
+
 #define LONG_AGO_NS (20 * HQQ_NS_PER_US)
 
 bool hqq_spin_is_alone(void)
@@ -101,7 +104,8 @@ bool hqq_spin_for_space(struct hqq_endpoint *endpoint, struct hqq_pair *pair, ui
     if (longest == 0)
         return false;
     uint64_t seen_r = hqq_load_relaxed(hqq_ring_r(ring));
-    uint64_t start = hqq_clock_ns();
+    uint64_t began = hqq_clock_ns();
+    uint64_t start = began;
     for (;;) {
         if (alone)
             hqq_sys.sched_yield();
@@ -113,10 +117,12 @@ bool hqq_spin_for_space(struct hqq_endpoint *endpoint, struct hqq_pair *pair, ui
             return hqq_ring_is_writable_ahead(ring, count);
         uint64_t now = hqq_clock_ns();
         uint64_t r = hqq_load_relaxed(hqq_ring_r(ring));
-        if (r != seen_r) {
+        if (now - began > SPACE_LONGEST_NS || hqq_lock_is_wanted(&endpoint->send_lock))
+            return hqq_ring_is_writable_ahead(ring, count);
+        if (hqq_ring_distance(r, seen_r) > 0 && (uint64_t)hqq_ring_distance(r, seen_r) <= ring->count) {
             seen_r = r;
             start = now;
-        } else if (now - start > longest || hqq_lock_is_wanted(&endpoint->send_lock)) {
+        } else if (now - start > longest) {
             return hqq_ring_is_writable_ahead(ring, count);
         }
     }

@@ -102,8 +102,8 @@ void hqq_socket_created(int fd)
 {
     if ((unsigned)fd >= HQQ_TABLE_SIZE || (hqq_table_get(fd) == NULL && !hqq_epoll_knows(fd)) || hqq_fork_is_borrowed())
         return;
-    hqq_endpoint_leave(fd, false);
     hqq_epoll_forget(fd);
+    hqq_endpoint_leave(fd, false);
 }
 
 void hqq_socket_demote(int fd)
