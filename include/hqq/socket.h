@@ -16,9 +16,9 @@
  *    an event loop) stays readable for the kernel whenever there is something to read.
  *  - Closing. Close by hqq_close(); after a fork each process for itself.
  *
- * Functions may be called from any thread. Those that send and receive take neither locks of libc nor memory from the
- * heap once a link is open, and are async-signal-safe then, as POSIX wants of send() and recv(). A blocked call is a
- * cancellation point.
+ * Functions may be called from any thread. Those that send and receive are async-signal-safe, as POSIX wants of send()
+ * and recv(), but for the first call of a process, and take neither locks of libc nor memory from the heap. A blocked
+ * call is a cancellation point.
  */
 #ifndef HQQ_SOCKET_H
 #define HQQ_SOCKET_H

@@ -87,9 +87,7 @@ int hqq_shutdown(int fd, int how)
         }
         if (how != SHUT_WR) { /* rings first, then what the kernel says: end of file to who waits */
             hqq_doorbell_close(endpoint, NULL);
-            if (endpoint->pairs || endpoint->may_meet_tokens)
-                hqq_receive_is_ready(endpoint, fd);
-            hqq_store32_relaxed(&endpoint->is_kernel_only, 1);
+            hqq_store32_relaxed(&endpoint->is_kernel_only, HQQ_KERNEL_ONLY_SHUT);
         }
         hqq_lock_give(&endpoint->receive_lock);
     }
@@ -196,7 +194,8 @@ int hqq_socket_status(int fd, struct hqq_socket_status *ret_status)
     if (endpoint) {
         const struct hqq_counters *counters = endpoint->counters;
         status.reason = (enum hqq_socket_reason)hqq_load32_relaxed(&counters->reason);
-        status.links = endpoint->pair_count;
+        uint32_t sending = hqq_load32_relaxed(&counters->links);
+        status.links = sending > endpoint->pair_count ? sending : endpoint->pair_count;
         status.sent_ring = hqq_load_relaxed(&counters->sent_ring);
         status.sent_kernel = hqq_load_relaxed(&counters->sent_kernel);
         status.received_ring = hqq_load_relaxed(&counters->received_ring);

@@ -122,7 +122,6 @@ static void begin(struct hqq_endpoint *endpoint, int fd, const struct hqq_rule *
     endpoint->pair_count = endpoint->turn = endpoint->run = endpoint->calm = 0;
     endpoint->head_is_data = endpoint->is_parked = endpoint->may_meet_tokens = endpoint->is_receiver = false;
     endpoint->listener = endpoint->ghost = -1;
-    endpoint->edge_reported = 0;
     for (int i = 0; i < HQQ_CALLERS; i++)
         endpoint->caller[i] = -1;
     endpoint->listen_countdown = endpoint->listen_interval = 0;

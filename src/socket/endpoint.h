@@ -28,6 +28,9 @@
 #define HQQ_ROUTE_BUCKETS 64
 #define HQQ_CALLERS 4
 
+/* is_kernel_only where the socket was shut down for reading: its queue may be looked at. */
+#define HQQ_KERNEL_ONLY_SHUT 2
+
 /* Why an endpoint's links are parked, as far as it is for longer than somebody else's sleep. */
 enum hqq_park {
     HQQ_PARK_OPTION = 1u << 0, /* an option, or a kind of wait, that only the kernel serves */
@@ -101,8 +104,7 @@ struct hqq_endpoint {
     int listener;            /* the rendezvous, or -1 */
     int caller[HQQ_CALLERS]; /* who have come there and not spoken yet, latest first; -1 for none */
     uint32_t listen_countdown, listen_interval;
-    int ghost;              /* a duplicate for threads that sleep on a closed descriptor, or -1 */
-    uint64_t edge_reported; /* the arrivals that an edge-triggered wait has been told of */
+    int ghost; /* a duplicate for threads that sleep on a closed descriptor, or -1 */
     uint64_t spin_budget_ns;
     struct sockaddr_un name; /* its own, 0 long: none */
     socklen_t name_length;

@@ -18,8 +18,8 @@
 #include "socket/start.h"
 #include "socket/watch.h"
 
-/* Kinds of registration that count edges or wakeups: the kernel's alone. */
-#define KERNEL_KINDS (EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE)
+/* Kinds of registration that count wakeups: the kernel's alone. */
+#define KERNEL_KINDS (EPOLLONESHOT | EPOLLEXCLUSIVE)
 #define READABLE (EPOLLIN | EPOLLRDNORM)
 
 struct member {
@@ -32,7 +32,7 @@ struct hqq_epoll {
     struct hqq_lock lock;
     hqq_atomic_u32 count;   /* members; read without the lock to tell whether there are any */
     hqq_atomic_u32 waiters; /* threads that wait for it */
-    uint32_t turn;          /* a hint */
+    bool was_full;          /* the last wait had no room for more; a hint */
     size_t room;
     struct member *members;
     struct hqq_epoll *next; /* of all there ever were */
@@ -126,6 +126,15 @@ static bool is_epoll(int fd, int other)
     return !hqq_endpoint_find(fd) && hqq_libc.epoll_ctl(fd, EPOLL_CTL_DEL, other, NULL) != 0 && errno == ENOENT;
 }
 
+/* A socket that is added, or changed, is reported with what is there. */
+static void tell_again(struct hqq_endpoint *endpoint)
+{
+    if (hqq_lock_take(&endpoint->receive_lock)) {
+        hqq_receive_forget_told(endpoint);
+        hqq_lock_give(&endpoint->receive_lock);
+    }
+}
+
 /* Threads may wait already, and have not armed the links of this socket: that is done for them. For what its rings hold
  * they are woken by a token, where the socket can send to itself. */
 static void wake_waiters(struct hqq_endpoint *endpoint, int fd)
@@ -166,7 +175,7 @@ int hqq_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
                 wake_waiters(endpoint, fd);
             }
             if (endpoint)
-                endpoint->edge_reported = UINT64_MAX; /* what is there is told again */
+                tell_again(endpoint);
         }
         hqq_lock_give(&set->lock);
     }
@@ -253,7 +262,7 @@ static void collect(struct waiting *waiting, struct hqq_epoll *epoll)
         hqq_watch_add(&waiting->watch, member->fd, (uint32_t)tag);
         if (waiting->watch.count > tag) {
             waiting->asked[tag] = member->event;
-            waiting->watch.at[tag].is_edge = is_kernels;
+            waiting->watch.at[tag].is_edge = is_kernels || (member->event.events & EPOLLET) != 0;
         }
     }
     hqq_lock_give(&epoll->lock);
@@ -291,7 +300,7 @@ static int kernel_wait(struct waiting *waiting, uint64_t ns)
 static void note_reported(struct hqq_endpoint *endpoint)
 {
     if (hqq_lock_take(&endpoint->receive_lock)) {
-        endpoint->edge_reported = hqq_receive_arrivals(endpoint);
+        hqq_receive_note_told(endpoint);
         hqq_lock_give(&endpoint->receive_lock);
     }
 }
@@ -307,6 +316,8 @@ static bool is_readable(int fd)
 static int correct(struct waiting *waiting, int found)
 {
     struct hqq_watch *watch = &waiting->watch;
+    for (size_t i = 0; i < watch->count; i++) /* before any of them loses a token, which two may share */
+        watch->at[i].is_readable = !watch->at[i].is_ready && is_readable(watch->at[i].fd);
     for (size_t i = 0; i < watch->count; i++) {
         const struct epoll_event *asked = &waiting->asked[watch->at[i].tag];
         int at = 0;
@@ -326,11 +337,13 @@ static int correct(struct waiting *waiting, int found)
                 waiting->events[found].events = asked->events & READABLE;
                 waiting->events[found++].data = asked->data;
             }
-        } else if (at < found && !(asked->events & EPOLLONESHOT) && is_readable(watch->at[i].fd) &&
+        } else if (at < found && !(asked->events & EPOLLONESHOT) && watch->at[i].is_readable &&
                    !hqq_watch_is_ready(watch, i)) {
             waiting->events[at].events &= ~(uint32_t)READABLE;
             if (waiting->events[at].events == 0)
                 waiting->events[at] = waiting->events[--found];
+        } else if (at < found && watch->at[i].is_edge) {
+            note_reported(watch->at[i].endpoint);
         }
     }
     return found;
@@ -342,10 +355,12 @@ static int wait_for(struct waiting *waiting, uint64_t until_ns, bool is_now)
     for (;;) {
         size_t ready = hqq_watch_look(watch);
         int result;
-        if (ready != 0 && (waiting->set->turn++ & 1) != 0) {
+        if (ready != 0 && waiting->set->was_full) {
             result = 0; /* ours alone, so that they get their turn where there is room for few */
+            waiting->set->was_full = false;
         } else if (ready != 0 || is_now) {
             result = kernel_wait(waiting, 0);
+            waiting->set->was_full = result == waiting->count;
         } else {
             if (hqq_watch_spin(watch))
                 continue;

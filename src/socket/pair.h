@@ -97,6 +97,7 @@ struct hqq_pair {
     bool is_closing;              /* its door is closed for good; what it holds can be received still */
     uint32_t epoch;               /* of the last arming */
     uint64_t passed;              /* the highest barrier whose token has been met */
+    uint64_t told;                /* w when an edge-triggered wait was last told of it */
     uint64_t noted;               /* a barrier that was seen before a look at the kernel's queue; 0: none */
     uint64_t limit;               /* before the datagram at the head of the kernel's queue: what lies before this */
     struct sockaddr_storage name; /* the peer's, as the kernel told; may be a byte longer than sockaddr_un */

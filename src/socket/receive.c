@@ -833,6 +833,16 @@ static ssize_t receive_in_handler(const struct receiving *receiving)
     return hqq_libc.recvmsg(receiving->fd, receiving->message, receiving->flags);
 }
 
+/* The app's own call comes next. */
+static void drop_tokens(struct hqq_endpoint *endpoint, int fd)
+{
+    struct hqq_token token;
+    long error;
+    while (hqq_load32_relaxed(&endpoint->is_kernel_only) == HQQ_KERNEL_ONLY_SHUT && endpoint->may_meet_tokens &&
+           look_at_kernel(fd, &token, &error) == HEAD_TOKEN && pop_token(endpoint, fd)) {
+    }
+}
+
 ssize_t hqq_receive(struct hqq_endpoint *endpoint, int fd, struct msghdr *message, int flags)
 {
     struct receiving receiving = {.endpoint = endpoint, .fd = fd, .flags = flags & ~MSG_NOSIGNAL, .message = message};
@@ -862,6 +872,7 @@ ssize_t hqq_receive(struct hqq_endpoint *endpoint, int fd, struct msghdr *messag
     }
     if (__builtin_expect(result == KERNELS || (result == NOTHING && hqq_load32_relaxed(&endpoint->is_kernel_only)),
                          0)) {
+        drop_tokens(endpoint, fd);
         hqq_lock_give(&endpoint->receive_lock);
         return hqq_libc.recvmsg(fd, message, flags);
     }
@@ -931,10 +942,23 @@ void hqq_receive_listen(struct hqq_endpoint *endpoint)
         hqq_log(HQQ_LOG_WARN, "no rendezvous: %s", strerror(-result));
 }
 
-uint64_t hqq_receive_arrivals(struct hqq_endpoint *endpoint)
+bool hqq_receive_has_news(const struct hqq_endpoint *endpoint)
 {
-    uint64_t arrivals = 0;
-    for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next)
-        arrivals += hqq_load_relaxed(hqq_ring_w(&pair->rx));
-    return arrivals;
+    for (const struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next) {
+        if (pair->is_met && hqq_ring_is_readable(&pair->rx) && hqq_load_relaxed(hqq_ring_w(&pair->rx)) != pair->told)
+            return true;
+    }
+    return false;
+}
+
+void hqq_receive_note_told(struct hqq_endpoint *endpoint)
+{
+    for (struct hqq_pair *pair = endpoint->pairs; pair; pair = pair->next)
+        pair->told = hqq_load_relaxed(hqq_ring_w(&pair->rx));
+}
+
+void hqq_receive_forget_told(struct hqq_endpoint *endpoint)
+{
+    for (struct hqq_pair *pair = endpoint->pairs; pair; pair = pair->next)
+        pair->told = UINT64_MAX;
 }

@@ -24,8 +24,11 @@ bool hqq_receive_arm(struct hqq_endpoint *endpoint, int fd);
 /* A quick look at the rings alone. */
 bool hqq_receive_glance(struct hqq_endpoint *endpoint);
 
-/* A number that is another one once something was published in a ring. */
-uint64_t hqq_receive_arrivals(struct hqq_endpoint *endpoint);
+/* For edge-triggered waits. True if a ring holds something and has got something since the last two said: all that is
+ * there has been told; nothing has. */
+bool hqq_receive_has_news(const struct hqq_endpoint *endpoint);
+void hqq_receive_note_told(struct hqq_endpoint *endpoint);
+void hqq_receive_forget_told(struct hqq_endpoint *endpoint);
 
 /* FIONREAD: the length of the next datagram, 0 if there is none. */
 size_t hqq_receive_next_length(struct hqq_endpoint *endpoint, int fd);

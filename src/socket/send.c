@@ -384,11 +384,14 @@ static enum outcome wait_with_token(const struct sending *sending)
         errno = error;
         return error == EINTR || error == EAGAIN || (is_same && route->is_connected) ? FAILED : USE_KERNEL;
     }
-    is_same = is_same && (is_proof ? token.value == route->nonce : token.value == pair->barrier + 1);
-    if (is_same && is_proof)
+    bool is_due = is_proof ? token.value == route->nonce : token.value == pair->barrier + 1;
+    if (is_same && is_due && is_proof)
         hqq_route_proved(route);
-    else if (is_same)
+    else if (is_same && is_due)
         hqq_route_entered(endpoint, route);
+    else if (is_due && !is_proof)
+        pair->barrier++; /* the token marks nothing, so its number must not be used again */
+    is_same = is_same && is_due;
     hqq_pair_drop(pair);
     return is_same && !is_proof ? SENT : USE_KERNEL;
 }

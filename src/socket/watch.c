@@ -69,15 +69,14 @@ static bool glance(struct hqq_endpoint *endpoint)
     return is_ready;
 }
 
-/* True if a ring has got something since the last event. */
 static bool has_news(struct hqq_endpoint *endpoint)
 {
-    bool has_changed = false;
+    bool has = false;
     if (hqq_lock_take(&endpoint->receive_lock)) {
-        has_changed = hqq_receive_glance(endpoint) && hqq_receive_arrivals(endpoint) != endpoint->edge_reported;
+        has = hqq_receive_has_news(endpoint);
         hqq_lock_give(&endpoint->receive_lock);
     }
-    return has_changed;
+    return has;
 }
 
 size_t hqq_watch_look(struct hqq_watch *watch)
@@ -158,7 +157,10 @@ bool hqq_watch_arm(struct hqq_watch *watch)
         bool may_sleep = true;
         if (hqq_endpoint_is_live(endpoint, watch->at[i].fd)) {
             hqq_doorbell_enter(endpoint);
-            if (!watch->at[i].is_edge && (endpoint->pairs || endpoint->offered))
+            if (watch->at[i].is_edge) {
+                hqq_doorbell_arm(endpoint);
+                may_sleep = !hqq_receive_has_news(endpoint);
+            } else if (endpoint->pairs || endpoint->offered)
                 may_sleep = hqq_load32_relaxed(&endpoint->is_kernel_only) || hqq_receive_arm(endpoint, watch->at[i].fd);
             if (may_sleep) {
                 hqq_doorbell_enter_sleep(endpoint);

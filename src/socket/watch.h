@@ -24,7 +24,8 @@ struct hqq_watch {
         uint32_t tag; /* the caller's: which of his it is */
         bool is_ready;
         bool is_asleep;
-        bool is_edge; /* the kernel serves it and tells of arrivals alone; what a ring still holds is told once */
+        bool is_readable; /* the kernel says */
+        bool is_edge;     /* it is told of arrivals alone, not of what is there still */
     } at[HQQ_WATCHES];
 };
 

@@ -82,6 +82,9 @@ void contract_let_names_settle(void);
 /* True, and says so, where links may be open and the README names this as a limit: the rest of the test is not for us. */
 bool contract_is_limit(const char *limit);
 
+/* The same where calls were renamed, and nothing sees what was not. */
+bool contract_is_limit_of_renaming(const char *limit);
+
 /* The test's other process, a plain one in PLAIN tests; started when it is first asked for: before the first socket is
  * made. The test is skipped if no plain one can be had. */
 struct remote *contract_remote(void);
