@@ -53,6 +53,7 @@ struct hqq_pair_side {
     alignas(HQQ_CACHE_LINE) hqq_atomic_u32 stage; /* enum hqq_stage */
     hqq_atomic_u32 can_barrier;                   /* its process makes and passes barriers of membarrier(2) */
     hqq_atomic_u32 is_light;                      /* it publishes without a fence */
+    hqq_atomic_u32 cpu;                           /* a hint: where it last began to wait, plus one; 0: it never did */
     hqq_atomic_u64 echo;                          /* of the last PROOF it met */
     hqq_atomic_u64 owner;                         /* identity of its process */
 };

@@ -15,7 +15,7 @@
 
 #define LONG_AGO_NS (20 * HQQ_NS_PER_US)
 
-bool hqq_spin_is_alone(void)
+static bool is_alone(void)
 {
     static hqq_atomic_u32 known; /* 0: not yet; 1: alone; 2: not. Looked up now and then, as affinity changes */
     static hqq_atomic_u64 looked_ns;
@@ -27,6 +27,15 @@ bool hqq_spin_is_alone(void)
         hqq_store_relaxed(&looked_ns, now);
     }
     return answer == 1;
+}
+
+bool hqq_spin_is_in_the_way(const struct hqq_pair *pair)
+{
+    uint32_t own = (uint32_t)hqq_sys.cpu_now() + 1;
+    uint32_t peer = hqq_load32_relaxed(&pair->peer->cpu);
+    if (hqq_load32_relaxed(&pair->own->cpu) != own)
+        hqq_store32_relaxed(&pair->own->cpu, own);
+    return peer != 0 ? peer == own : is_alone();
 }
 
 /* What the clock of ticks does in 20 us, measured once against the other clock; until then, a guess. */
@@ -75,7 +84,7 @@ bool hqq_spin_for_data(struct hqq_endpoint *endpoint)
     uint64_t longest = endpoint->rule->spin_ns;
     if (!endpoint->active || longest == 0)
         return false;
-    if (hqq_spin_is_alone())
+    if (hqq_spin_is_in_the_way(endpoint->current ? endpoint->current : endpoint->active))
         return give_way(endpoint);
     uint64_t start = hqq_clock_ns();
     uint64_t budget = endpoint->spin_budget_ns < SHORTEST_NS ? SHORTEST_NS : endpoint->spin_budget_ns;
@@ -100,7 +109,7 @@ bool hqq_spin_for_space(struct hqq_endpoint *endpoint, struct hqq_pair *pair, ui
     const struct hqq_ring *ring = &pair->tx;
     uint64_t longest = endpoint->rule->spin_ns;
     uint64_t half = ring->count / 2 > count ? ring->count / 2 : count;
-    bool alone = hqq_spin_is_alone();
+    bool alone = hqq_spin_is_in_the_way(pair);
     if (longest == 0)
         return false;
     uint64_t seen_r = hqq_load_relaxed(hqq_ring_r(ring));

@@ -15,8 +15,9 @@ bool hqq_spin_for_data(struct hqq_endpoint *endpoint);
 /* Under the send lock: waits a little for a ring to have room for count slots; as long as the peer makes progress. */
 bool hqq_spin_for_space(struct hqq_endpoint *endpoint, struct hqq_pair *pair, uint64_t count);
 
-/* True if this thread may run on one processor only. */
-bool hqq_spin_is_alone(void);
+/* True if spinning keeps the peer from running: it last waited on this processor, or there is but one. Tells the peer
+ * where this side is. */
+bool hqq_spin_is_in_the_way(const struct hqq_pair *pair);
 
 /* After a sleep of this long: whether a spin would have been better. */
 void hqq_spin_learn(struct hqq_endpoint *endpoint, uint64_t slept_ns);

@@ -106,7 +106,12 @@ bool hqq_watch_spin(struct hqq_watch *watch)
     }
     if (!own)
         return false;
-    bool alone = hqq_spin_is_alone();
+    bool alone = false;
+    if (hqq_lock_take(&own->receive_lock)) {
+        const struct hqq_pair *pair = own->current ? own->current : own->active;
+        alone = pair && hqq_spin_is_in_the_way(pair);
+        hqq_lock_give(&own->receive_lock);
+    }
     uint64_t start = hqq_clock_ns();
     uint64_t shortest = 1 * HQQ_NS_PER_US;
     if (budget < shortest)
