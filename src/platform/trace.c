@@ -123,6 +123,7 @@ static void write_quietly(const char *line, size_t size)
 __attribute__((format(printf, 3, 0))) static void finish(char text[LINE_SIZE], size_t length, const char *format,
                                                          va_list arguments)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): the callers have started it */
     int wanted = vsnprintf(text + length, LINE_SIZE - length, format, arguments);
     if (wanted > 0)
         length += (size_t)wanted;

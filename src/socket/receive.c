@@ -349,7 +349,8 @@ static enum popped pop_token_or_data(const struct receiving *receiving, ssize_t 
     struct iovec parts[IOV_MAX];
     parts[0] = (struct iovec){.iov_base = &token, .iov_len = sizeof(token)};
     size_t count = app->msg_iovlen < IOV_MAX ? app->msg_iovlen : IOV_MAX - 1;
-    memcpy(&parts[1], app->msg_iov, count * sizeof(parts[0]));
+    if (count != 0)
+        memcpy(&parts[1], app->msg_iov, count * sizeof(parts[0]));
     message.msg_iov = parts;
     message.msg_iovlen = count + 1;
     message.msg_name = &name;
@@ -530,9 +531,7 @@ static void look_for_offers(struct hqq_endpoint *endpoint, bool is_due)
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* the lock is held */
     accept_offers(endpoint);
     pthread_setcancelstate(cancel, NULL);
-    if (endpoint->pair_count != before)
-        endpoint->listen_interval = 0;
-    else if (endpoint->caller[0] >= 0)
+    if (endpoint->pair_count != before || endpoint->caller[0] >= 0)
         endpoint->listen_interval = 0;
     else if (endpoint->listen_interval < 15)
         endpoint->listen_interval = endpoint->listen_interval * 2 + 1;

@@ -457,7 +457,8 @@ void hqq_route_entered(struct hqq_endpoint *endpoint, struct hqq_route *route)
 static int enter_ring(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd)
 {
     struct hqq_pair *pair = route->pair;
-    if (hqq_load32_relaxed(&route->kernel_run) < HQQ_ROUTE_KERNEL_RUN || hqq_load32_relaxed(&route->inside) != 0 ||
+    if (!pair || hqq_load32_relaxed(&route->kernel_run) < HQQ_ROUTE_KERNEL_RUN ||
+        hqq_load32_relaxed(&route->inside) != 0 ||
         hqq_door_kind(hqq_load32_relaxed(&pair->peer->door)) >= HQQ_DOOR_PARKED)
         return 0;
     if (hqq_pair_peer_is_missing(pair)) {
@@ -481,11 +482,12 @@ int hqq_route_advance(struct hqq_endpoint *endpoint, struct hqq_route *route, in
         return 0;
     if (route->pair && hqq_door_kind(hqq_load32_relaxed(&route->pair->peer->door)) == HQQ_DOOR_CLOSED)
         hqq_route_forget_pair(endpoint, route, HQQ_SOCKET_PEER_LEFT);
-    switch (route->progress) {
-    case HQQ_PROGRESS_NONE:
+    if (!route->pair) { /* none yet, or none any more */
         if (hqq_load32_relaxed(&route->kernel_run) >= route->rule->link_after)
             try_to_offer(endpoint, route);
-        return 0;
+        return HQQ_ROUTE_KERNEL;
+    }
+    switch (route->progress) {
     case HQQ_PROGRESS_OFFERED:
         if (hqq_load32_acquire(&route->pair->peer->stage) != HQQ_STAGE_SEEN) {
             if (!route->is_reply && hqq_load32_relaxed(&route->kernel_run) >= OFFER_PATIENCE)
@@ -503,6 +505,7 @@ int hqq_route_advance(struct hqq_endpoint *endpoint, struct hqq_route *route, in
         }
         return open_way(endpoint, route) ? enter_ring(endpoint, route, fd) : 0;
     case HQQ_PROGRESS_OPEN:
+    case HQQ_PROGRESS_NONE:
     default:
         return enter_ring(endpoint, route, fd);
     }

@@ -55,6 +55,7 @@ __attribute__((format(printf, 2, 3))) static void complain(const struct origin *
     char reason[400];
     va_list arguments;
     va_start(arguments, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start is just above */
     vsnprintf(reason, sizeof(reason), format, arguments);
     va_end(arguments);
     if (origin->line > 0)

@@ -42,7 +42,7 @@ bool hqq_watch_spin(struct hqq_watch *watch);
 bool hqq_watch_arm(struct hqq_watch *watch);
 
 /* After the sleep; also as a handler of cancellation. */
-void hqq_watch_wake(void *watch);
+void hqq_watch_wake(void *argument);
 
 /* True if a receive on this one would find something now. */
 bool hqq_watch_is_ready(struct hqq_watch *watch, size_t index);
