@@ -138,7 +138,7 @@ int main(int argc, char **argv)
     options = heavy_start(argc, argv, 0);
     for (const char *const *label = hqq_point_labels; *label; label++) {
         if (strncmp(*label, "socket.", strlen("socket.")) == 0)
-            continue; /* crash/test_sockets */
+            continue; /* tests/hunt/survive.c */
         if (!is_in_a_table(*label))
             heavy_fail("no scene for the label %s", *label);
     }
