@@ -79,16 +79,16 @@ int hqq_shutdown(int fd, int how)
     int result = hqq_libc.shutdown(fd, how);
     if (result != 0 || !endpoint || hqq_fork_is_borrowed())
         return result;
+    if (how != SHUT_WR) /* at once: a thread that this has woken may be looking for what is not there */
+        hqq_store32_relaxed(&endpoint->is_kernel_only, HQQ_KERNEL_ONLY_SHUT);
     if (hqq_lock_take(&endpoint->receive_lock)) {
         if (how != SHUT_RD && hqq_lock_take(&endpoint->send_lock)) {
             endpoint->is_send_plain = true;
             hqq_route_forget_all(endpoint);
             hqq_lock_give(&endpoint->send_lock);
         }
-        if (how != SHUT_WR) { /* rings first, then what the kernel says: end of file to who waits */
+        if (how != SHUT_WR) /* rings first, then what the kernel says: end of file to who waits */
             hqq_doorbell_close(endpoint, NULL);
-            hqq_store32_relaxed(&endpoint->is_kernel_only, HQQ_KERNEL_ONLY_SHUT);
-        }
         hqq_lock_give(&endpoint->receive_lock);
     }
     return result;

@@ -54,7 +54,6 @@ void hqq_doorbell_add(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
     if (hqq_load32_relaxed(&endpoint->park) != 0)
         endpoint->is_parked = true;
     set_door(pair, endpoint->is_parked ? HQQ_DOOR_PARKED : HQQ_DOOR_AWAKE);
-    hqq_doorbell_activate(endpoint, pair);
 }
 
 static void remove_pair(struct hqq_endpoint *endpoint, struct hqq_pair **place)
@@ -129,7 +128,7 @@ static bool is_over(const struct hqq_pair *pair)
     if (is_unproved(pair) && hqq_is_due(hqq_clock_ns(), pair->since_ns, PROOF_TIME_NS))
         return true;
     bool is_closed = pair->is_closing || hqq_door_kind(hqq_load32_acquire(&pair->peer->door)) == HQQ_DOOR_CLOSED ||
-                     hqq_load32_acquire(&pair->given_up) != 0 || hqq_pair_peer_is_dead(pair);
+                     hqq_load32_acquire(&pair->given_up) != 0 || hqq_pair_peer_is_missing(pair);
     return is_closed && !hqq_ring_is_readable(&pair->rx);
 }
 

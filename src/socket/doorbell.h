@@ -13,7 +13,7 @@
 
 #include "socket/endpoint.h"
 
-/* A new pair, with nothing in it. */
+/* A new pair, with nothing in it: the token that goes before its first datagram makes it active. */
 void hqq_doorbell_add(struct hqq_endpoint *endpoint, struct hqq_pair *pair);
 
 /* The pair is looked at from now on. */

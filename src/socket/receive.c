@@ -31,7 +31,7 @@
 
 /* Links that a socket may have, and those among them whose peers have not proved yet that they may send. */
 #define PAIRS_MAX 4096
-#define UNPROVED_MAX 64
+#define UNPROVED_MAX 1024
 
 /* How long a store may stay in another processor's buffer, generously. */
 #define UNSEEN_NS (50 * HQQ_NS_PER_US)
@@ -390,6 +390,7 @@ enum head_kind {
     HEAD_TOKEN,
     HEAD_DATA, /* or end of file */
     HEAD_ERROR,
+    HEAD_END, /* shut down for reading, by us or another process */
 };
 
 /* A pending error of the socket is reported once, to whoever looks first: *ret_error. */
@@ -412,6 +413,8 @@ static enum head_kind ask_kernel(int fd, struct hqq_token *token)
     long error;
     if (hqq_kernel_poll_now(&ready, 1) <= 0)
         return HEAD_EMPTY;
+    if (ready.revents & POLLRDHUP)
+        return HEAD_END;
     if (ready.revents != POLLIN)
         return HEAD_DATA;
     return look_at_kernel(fd, token, &error);
@@ -568,6 +571,7 @@ static ssize_t take_from_kernel(const struct receiving *receiving)
                 if (pass_noted_barriers(endpoint))
                     return take_from_rings(receiving);
                 return NOTHING;
+            case HEAD_END:
             case HEAD_DATA:
                 set_limits(endpoint);
                 break;
@@ -656,6 +660,9 @@ bool hqq_receive_is_ready(struct hqq_endpoint *endpoint, int fd)
         struct hqq_token token;
         note_barriers(endpoint);
         switch (ask_kernel(fd, &token)) {
+        case HEAD_END:
+            hqq_store32_relaxed(&endpoint->is_kernel_only, HQQ_KERNEL_ONLY_SHUT);
+            return true;
         case HEAD_DATA:
         case HEAD_ERROR:
             return true;
