@@ -629,12 +629,17 @@ static ssize_t take_next(const struct receiving *receiving)
 
 /* ---- Sleeping -------------------------------------------------------------------------------------------------- */
 
+/* What is found is fetched at once, packet and payload, as the caller is about to take it. */
 bool hqq_receive_glance(struct hqq_endpoint *endpoint)
 {
     for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next) {
-        struct head head;
-        if (look_at(pair, &head) != LOOK_EMPTY)
-            return true;
+        const struct hqq_ring *ring = &pair->rx;
+        if (!pair->is_met || !hqq_ring_is_readable(ring))
+            continue;
+        uint64_t position = hqq_load_relaxed(hqq_ring_r(ring));
+        hqq_prefetch_write(hqq_ring_packet(ring, position));
+        hqq_prefetch_read(hqq_ring_buffer(ring, position));
+        return true;
     }
     return false;
 }
