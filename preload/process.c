@@ -5,6 +5,7 @@
 #include "preload/hook.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -71,63 +72,52 @@ HQQ_EXPORT int fexecve(int fd, char *const arguments[], char *const environment[
     return hqq_real.fexecve(fd, arguments, environment);
 }
 
-/* How many arguments there are, first among them, up to the NULL. */
-static size_t count_arguments(va_list rest)
-{
-    size_t count = 1;
-    while (va_arg(rest, char *))
-        count++;
-    return count;
-}
+typedef int (*execute)(const char *, char *const[], char *const[]);
 
-/* The arguments as an array, which lies on the stack of the caller: exec must not allocate. */
-static void collect(char *arguments[], size_t count, const char *first, va_list rest)
+/* exec with its arguments in a list, which becomes an array on the stack, as exec must not allocate; behind its NULL the
+ * environment, if it is given. */
+static int execute_list(execute how, const char *program, const char *first, bool has_environment, va_list rest)
 {
     union {
         const char *in;
         char *out;
     } constless = {.in = first};
+    va_list again;
+    size_t count = 1;
+    va_copy(again, rest);
+    while (va_arg(again, char *))
+        count++;
+    va_end(again);
+    char *arguments[count + 1];
     arguments[0] = constless.out;
     for (size_t i = 1; i <= count; i++)
         arguments[i] = va_arg(rest, char *);
+    return how(program, arguments, has_environment ? va_arg(rest, char *const *) : environ);
 }
 
 HQQ_EXPORT int execl(const char *path, const char *first, ...)
 {
     va_list rest;
     va_start(rest, first);
-    size_t count = count_arguments(rest);
+    int result = execute_list(execve, path, first, false, rest);
     va_end(rest);
-    char *arguments[count + 1];
-    va_start(rest, first);
-    collect(arguments, count, first, rest);
-    va_end(rest);
-    return execve(path, arguments, environ);
+    return result;
 }
 
 HQQ_EXPORT int execlp(const char *file, const char *first, ...)
 {
     va_list rest;
     va_start(rest, first);
-    size_t count = count_arguments(rest);
+    int result = execute_list(execvpe, file, first, false, rest);
     va_end(rest);
-    char *arguments[count + 1];
-    va_start(rest, first);
-    collect(arguments, count, first, rest);
-    va_end(rest);
-    return execvpe(file, arguments, environ);
+    return result;
 }
 
 HQQ_EXPORT int execle(const char *path, const char *first, ...)
 {
     va_list rest;
     va_start(rest, first);
-    size_t count = count_arguments(rest);
+    int result = execute_list(execve, path, first, true, rest);
     va_end(rest);
-    char *arguments[count + 1];
-    va_start(rest, first);
-    collect(arguments, count, first, rest);
-    char *const *environment = va_arg(rest, char *const *);
-    va_end(rest);
-    return execve(path, arguments, environment);
+    return result;
 }

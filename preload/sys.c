@@ -47,8 +47,7 @@ static int sys_get_seals(int fd)
 
 static int sys_futex_wait(const void *word, uint32_t expected, uint64_t deadline_ns)
 {
-    uint64_t ns = deadline_ns < INT64_MAX ? deadline_ns : INT64_MAX; /* the end of the kernel's clock */
-    const struct timespec deadline = {.tv_sec = (time_t)(ns / HQQ_NS_PER_S), .tv_nsec = (long)(ns % HQQ_NS_PER_S)};
+    const struct timespec deadline = hqq_timespec(deadline_ns);
     long timeout = deadline_ns == HQQ_FOREVER ? 0 : (long)&deadline;
     return (int)hqq_raw_call(
         SYS_futex, (const long[6]){(long)word, FUTEX_WAIT_BITSET, (long)expected, timeout, 0, FUTEX_BITSET_MATCH_ANY});

@@ -17,3 +17,26 @@ uint64_t hqq_deadline_after(uint64_t now_ns, uint64_t span_ns)
 {
     return span_ns > HQQ_FOREVER - now_ns ? HQQ_FOREVER : now_ns + span_ns;
 }
+
+/* Beyond INT64_MAX, 292 years of uptime, the kernel's own clock ends too. */
+struct timespec hqq_timespec(uint64_t ns)
+{
+    if (ns > INT64_MAX)
+        ns = INT64_MAX;
+    return (struct timespec){.tv_sec = (time_t)(ns / HQQ_NS_PER_S), .tv_nsec = (long)(ns % HQQ_NS_PER_S)};
+}
+
+uint64_t hqq_clock_left(uint64_t deadline_ns)
+{
+    if (deadline_ns == HQQ_FOREVER)
+        return HQQ_FOREVER;
+    uint64_t now = hqq_clock_ns();
+    return deadline_ns > now ? deadline_ns - now : 0;
+}
+
+uint64_t hqq_deadline_in(const struct timespec *timeout)
+{
+    if (!timeout || (uint64_t)timeout->tv_sec >= HQQ_FOREVER / HQQ_NS_PER_S - 1)
+        return HQQ_FOREVER;
+    return hqq_deadline_after(hqq_clock_ns(), (uint64_t)timeout->tv_sec * HQQ_NS_PER_S + (uint64_t)timeout->tv_nsec);
+}

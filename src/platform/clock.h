@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #define HQQ_NS_PER_US UINT64_C(1000)
 #define HQQ_NS_PER_MS UINT64_C(1000000)
@@ -20,6 +21,15 @@ static inline bool hqq_is_due(uint64_t now_ns, uint64_t last_ns, uint64_t every_
     uint64_t since = now_ns - last_ns;
     return (int64_t)since > 0 && since >= every_ns;
 }
+
+/* As calls that take a span or a time want it. */
+struct timespec hqq_timespec(uint64_t ns);
+
+/* What is left until a deadline: 0 if it has passed, HQQ_FOREVER if it never comes. */
+uint64_t hqq_clock_left(uint64_t deadline_ns);
+
+/* The deadline of a time-out that begins now; NULL: for ever. It has been checked: neither part is negative. */
+uint64_t hqq_deadline_in(const struct timespec *timeout);
 
 /* now + span, HQQ_FOREVER where that does not fit or span is HQQ_FOREVER. */
 uint64_t hqq_deadline_after(uint64_t now_ns, uint64_t span_ns);

@@ -138,19 +138,11 @@ static int sys_kill(pid_t pid, int number)
     return settle(kill(pid, number), saved);
 }
 
-/* Beyond INT64_MAX, 292 years of uptime, the kernel's own clock ends too. */
-static struct timespec timespec_of(uint64_t ns)
-{
-    if (ns > INT64_MAX)
-        ns = INT64_MAX;
-    return (struct timespec){.tv_sec = (time_t)(ns / HQQ_NS_PER_S), .tv_nsec = (long)(ns % HQQ_NS_PER_S)};
-}
-
 /* FUTEX_WAIT takes a span; FUTEX_WAIT_BITSET an absolute time, on CLOCK_MONOTONIC unless told otherwise. */
 static int sys_futex_wait(const void *word, uint32_t expected, uint64_t deadline_ns)
 {
     int saved = errno;
-    struct timespec deadline = timespec_of(deadline_ns);
+    struct timespec deadline = hqq_timespec(deadline_ns);
     const struct timespec *timeout = deadline_ns == HQQ_FOREVER ? NULL : &deadline;
     return settle((int)syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, timeout, NULL, FUTEX_BITSET_MATCH_ANY),
                   saved);
@@ -177,7 +169,7 @@ static int sys_sched_yield(void)
 /* clock_nanosleep() returns its error and leaves errno alone. */
 static int sys_sleep_until(uint64_t deadline_ns)
 {
-    struct timespec deadline = timespec_of(deadline_ns);
+    struct timespec deadline = hqq_timespec(deadline_ns);
     return -clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, NULL);
 }
 

@@ -13,7 +13,7 @@
 #include "socket/route.h"
 #include "socket/start.h"
 
-static bool is_unix_datagram(int fd)
+bool hqq_adopt_is_candidate(int fd)
 {
     int domain = 0, type = 0;
     socklen_t length = sizeof(int);
@@ -50,7 +50,7 @@ void hqq_adopt_bound(int fd)
     struct sockaddr_un name;
     socklen_t length;
     int saved = errno;
-    if (!hqq_config_is_enabled() || hqq_fork_is_borrowed() || !is_unix_datagram(fd) ||
+    if (!hqq_config_is_enabled() || hqq_fork_is_borrowed() || !hqq_adopt_is_candidate(fd) ||
         !get_name(fd, false, &name, &length)) {
         errno = saved;
         return;
@@ -66,7 +66,7 @@ void hqq_adopt_bound(int fd)
                 hqq_route_forget_all(endpoint);
                 hqq_lock_give(&endpoint->send_lock);
             }
-            hqq_doorbell_close(endpoint, NULL);
+            hqq_doorbell_close(endpoint);
             endpoint->name = name;
             endpoint->name_length = length;
             note_name(endpoint->counters->bound, &endpoint->counters->bound_length, &name, length);
@@ -86,7 +86,7 @@ void hqq_adopt_connected(int fd, const struct sockaddr *address, socklen_t lengt
     struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
     bool dissolves = address->sa_family == AF_UNSPEC;
     const struct hqq_rule *rule = dissolves ? NULL : hqq_config_match(address, length);
-    if (!endpoint && (!rule || hqq_fork_is_borrowed() || !is_unix_datagram(fd))) {
+    if (!endpoint && (!rule || hqq_fork_is_borrowed() || !hqq_adopt_is_candidate(fd))) {
         errno = saved;
         return;
     }
@@ -105,12 +105,10 @@ void hqq_adopt_connected(int fd, const struct sockaddr *address, socklen_t lengt
                           endpoint->peer->name_length);
             hqq_lock_give(&endpoint->send_lock);
             /* The kernel delivers from the new peer alone now, and has thrown away what the old one sent. */
-            if (is_same)
-                hqq_receive_look_anew(endpoint);
-            else if (was_connected)
-                hqq_receive_end_all(endpoint, NULL, true);
-            else
-                hqq_doorbell_close(endpoint, NULL);
+            if (was_connected && !is_same)
+                hqq_receive_end_all(endpoint, true);
+            else if (!is_same)
+                hqq_doorbell_close(endpoint);
         }
         hqq_receive_look_anew(endpoint);
         hqq_lock_give(&endpoint->receive_lock);
@@ -135,7 +133,7 @@ struct hqq_endpoint *hqq_adopt_unknown(int fd)
         errno = saved;
         return NULL;
     }
-    bool is_candidate = is_unix_datagram(fd);
+    bool is_candidate = hqq_adopt_is_candidate(fd);
     if (is_candidate && get_name(fd, false, &name, &length) &&
         hqq_config_match((const struct sockaddr *)(const void *)&name, length))
         hqq_adopt_bound(fd);
@@ -171,7 +169,7 @@ struct hqq_endpoint *hqq_adopt_for_address(int fd, const struct sockaddr *addres
     if (!rule || hqq_fork_is_borrowed())
         return NULL;
     int saved = errno;
-    struct hqq_endpoint *endpoint = is_unix_datagram(fd) ? hqq_endpoint_make(fd, rule) : NULL;
+    struct hqq_endpoint *endpoint = hqq_adopt_is_candidate(fd) ? hqq_endpoint_make(fd, rule) : NULL;
     struct sockaddr_un name;
     socklen_t name_length;
     if (endpoint && get_name(fd, false, &name, &name_length) && hqq_lock_take(&endpoint->receive_lock)) {

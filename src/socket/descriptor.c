@@ -88,7 +88,7 @@ int hqq_shutdown(int fd, int how)
             hqq_lock_give(&endpoint->send_lock);
         }
         if (how != SHUT_WR) /* rings first, then what the kernel says: end of file to who waits */
-            hqq_doorbell_close(endpoint, NULL);
+            hqq_doorbell_close(endpoint);
         hqq_lock_give(&endpoint->receive_lock);
     }
     return result;

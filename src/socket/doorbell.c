@@ -25,6 +25,14 @@ static void close_door(struct hqq_pair *pair)
 
 /* ---- Which pairs are looked at --------------------------------------------------------------------------------- */
 
+struct hqq_pair *hqq_doorbell_find(const struct hqq_endpoint *endpoint, const struct hqq_token *token)
+{
+    struct hqq_pair *pair = endpoint->pairs;
+    while (pair && !hqq_pair_id_equal(&pair->id, &token->id))
+        pair = pair->next;
+    return pair;
+}
+
 void hqq_doorbell_activate(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
 {
     if (pair->is_active)
@@ -85,11 +93,9 @@ void hqq_doorbell_break(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
     }
 }
 
-void hqq_doorbell_close(struct hqq_endpoint *endpoint, const struct hqq_pair *keep)
+void hqq_doorbell_close(struct hqq_endpoint *endpoint)
 {
     for (struct hqq_pair *pair = endpoint->pairs; pair; pair = pair->next) {
-        if (pair == keep)
-            continue;
         close_door(pair);
         hqq_doorbell_activate(endpoint, pair);
     }
@@ -193,13 +199,8 @@ void hqq_doorbell_disarm(struct hqq_endpoint *endpoint)
 
 bool hqq_doorbell_is_news(const struct hqq_endpoint *endpoint, const struct hqq_token *token)
 {
-    if (token->kind != HQQ_TOKEN_BELL)
-        return false;
-    for (const struct hqq_pair *pair = endpoint->pairs; pair; pair = pair->next) {
-        if (hqq_pair_id_equal(&pair->id, &token->id))
-            return token->value == pair->epoch;
-    }
-    return false;
+    const struct hqq_pair *pair = token->kind == HQQ_TOKEN_BELL ? hqq_doorbell_find(endpoint, token) : NULL;
+    return pair && token->value == pair->epoch;
 }
 
 /* ---- Parking --------------------------------------------------------------------------------------------------- */

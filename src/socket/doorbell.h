@@ -16,6 +16,9 @@
 /* A new pair, with nothing in it: the token that goes before its first datagram makes it active. */
 void hqq_doorbell_add(struct hqq_endpoint *endpoint, struct hqq_pair *pair);
 
+/* The pair that a token speaks of, or NULL. */
+struct hqq_pair *hqq_doorbell_find(const struct hqq_endpoint *endpoint, const struct hqq_token *token);
+
 /* The pair is looked at from now on. */
 void hqq_doorbell_activate(struct hqq_endpoint *endpoint, struct hqq_pair *pair);
 
@@ -45,8 +48,8 @@ void hqq_doorbell_woke(struct hqq_endpoint *endpoint);
 /* Peers are to use the kernel. */
 void hqq_doorbell_park(struct hqq_endpoint *endpoint);
 
-/* The same for good, for all but one; what they hold can be received still. */
-void hqq_doorbell_close(struct hqq_endpoint *endpoint, const struct hqq_pair *keep);
+/* The same for good; what they hold can be received still. */
+void hqq_doorbell_close(struct hqq_endpoint *endpoint);
 
 /* The same, all of them, and their peers are to send what was not read to whoever has the socket next. */
 void hqq_doorbell_hand_over(struct hqq_endpoint *endpoint);

@@ -6,10 +6,12 @@
 
 #include <hqq/link.h>
 
+#include "platform/clock.h"
 #include "platform/sys.h"
 #include "socket/doorbell.h"
 #include "socket/fork.h"
 #include "socket/libc.h"
+#include "socket/options.h"
 #include "socket/pool.h"
 #include "socket/receive.h"
 #include "socket/rendezvous.h"
@@ -49,14 +51,16 @@ static struct hqq_endpoint *allocate(void)
     return endpoint;
 }
 
-/* A time-out of the socket's, in ns. */
-static uint64_t timeout_of(int fd, int option)
+/* Linux tells a time-out of nothing, which a negative one becomes, as it tells none. */
+void hqq_endpoint_note_timeout(struct hqq_endpoint *endpoint, int fd)
 {
     struct timeval value = {0};
     socklen_t length = sizeof(value);
-    if (hqq_libc.getsockopt(fd, SOL_SOCKET, option, &value, &length) != 0 || (value.tv_sec == 0 && value.tv_usec == 0))
-        return HQQ_FOREVER;
-    return (uint64_t)value.tv_sec * 1000000000u + (uint64_t)value.tv_usec * 1000u;
+    uint64_t timeout = HQQ_FOREVER;
+    if (hqq_libc.getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &value, &length) == 0 &&
+        (value.tv_sec != 0 || value.tv_usec != 0))
+        timeout = (uint64_t)value.tv_sec * HQQ_NS_PER_S + (uint64_t)value.tv_usec * HQQ_NS_PER_US;
+    hqq_store_relaxed(&endpoint->receive_timeout_ns, timeout);
 }
 
 /* unix(7) sends datagrams up to the send buffer's size but for 32 bytes. */
@@ -69,28 +73,14 @@ void hqq_endpoint_note_buffer(struct hqq_endpoint *endpoint, int fd)
     hqq_store_relaxed(&endpoint->longest, (uint64_t)size - 32);
 }
 
-static bool has_option(int fd, int option)
-{
-    int value = 0;
-    socklen_t length = sizeof(value);
-    return hqq_libc.getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 && value != 0;
-}
-
 /* Options that were set before the socket was known. */
 static void note_options(struct hqq_endpoint *endpoint, int fd)
 {
-    static const int kernels[] = {SO_PASSCRED,  SO_PASSSEC,     76 /* SO_PASSPIDFD */,
-                                  SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING};
-    int offset = -1;
-    socklen_t length = sizeof(offset), filters = 0;
-    for (size_t i = 0; i < sizeof(kernels) / sizeof(kernels[0]); i++) {
-        if (!has_option(fd, kernels[i]))
-            continue;
+    if (hqq_options_has_kernels(fd)) {
         hqq_or32_relaxed(&endpoint->park, HQQ_PARK_OPTION);
         endpoint->is_send_plain = true;
     }
-    if ((hqq_libc.getsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, &length) == 0 && offset >= 0) ||
-        (hqq_libc.getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &filters) == 0 && filters != 0)) {
+    if (hqq_options_has_kernels_only(fd)) {
         hqq_or32_relaxed(&endpoint->park, HQQ_PARK_OPTION);
         hqq_store32_relaxed(&endpoint->is_kernel_only, 1);
     }
@@ -106,8 +96,7 @@ static void begin(struct hqq_endpoint *endpoint, int fd, const struct hqq_rule *
     endpoint->counters = hqq_counters_take();
     endpoint->cookie = 0;
     hqq_libc.getsockopt(fd, SOL_SOCKET, SO_COOKIE, &endpoint->cookie, &length);
-    hqq_store_relaxed(&endpoint->receive_timeout_ns, timeout_of(fd, SO_RCVTIMEO));
-    hqq_store_relaxed(&endpoint->send_timeout_ns, timeout_of(fd, SO_SNDTIMEO));
+    hqq_endpoint_note_timeout(endpoint, fd);
     int flags = hqq_libc.fcntl(fd, F_GETFL);
     hqq_store32_relaxed(&endpoint->is_nonblocking, flags >= 0 && (flags & O_NONBLOCK) != 0);
     hqq_store32_relaxed(&endpoint->park, flags >= 0 && (flags & O_ASYNC) != 0 ? HQQ_PARK_OPTION : 0);
@@ -186,7 +175,7 @@ static void end(struct hqq_endpoint *endpoint, bool is_own)
         if (is_own && (hqq_load32_relaxed(&endpoint->park) & HQQ_PARK_SHARED || hqq_load_relaxed(&hqq_fork_count) != 0))
             hqq_doorbell_hand_over(endpoint);
         hqq_route_end_all(endpoint, is_own);
-        hqq_receive_end_all(endpoint, NULL, is_own);
+        hqq_receive_end_all(endpoint, is_own);
         if (endpoint->listener >= 0)
             hqq_rendezvous_close(endpoint->listener, is_own && !endpoint->is_inherited ? &endpoint->name : NULL,
                                  endpoint->rule);

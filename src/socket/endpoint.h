@@ -80,7 +80,6 @@ struct hqq_endpoint {
     hqq_atomic_u32 park;         /* enum hqq_park, or'ed */
     hqq_atomic_u32 is_ours_only; /* 1: all waits come through our calls, so links may be left awake */
     hqq_atomic_u64 receive_timeout_ns;
-    hqq_atomic_u64 send_timeout_ns;
     hqq_atomic_u32 is_kernel_only;         /* 1: the kernel's queue must be read by nothing but the app's own calls */
     struct hqq_endpoint *next, *next_free; /* of all there ever were; of those that are not in use */
     struct hqq_shared *shared;             /* what forked copies share; NULL: nothing */
@@ -92,7 +91,7 @@ struct hqq_endpoint {
     struct hqq_pair *pairs;     /* all */
     struct hqq_pair *active;    /* those to look at: not known to be armed and empty */
     struct hqq_pair *current;   /* the one last delivered from */
-    uint32_t pair_count, met_count;
+    uint32_t pair_count;
     uint32_t turn;           /* datagrams from the rings since the kernel's queue was looked at */
     uint32_t run;            /* datagrams from current in a row */
     bool head_is_data;       /* the kernel's head is a datagram, and limits are set */
@@ -155,6 +154,9 @@ void hqq_endpoint_share(struct hqq_endpoint *endpoint, int fd);
 /* fd is about to be closed, or was; with the last one the endpoint ends. is_closing: fd is open still, so that the socket
  * can be kept for threads that sleep on it. */
 void hqq_endpoint_leave(int fd, bool is_closing);
+
+/* SO_RCVTIMEO may have changed. */
+void hqq_endpoint_note_timeout(struct hqq_endpoint *endpoint, int fd);
 
 /* The size of its send buffer may have changed. */
 void hqq_endpoint_note_buffer(struct hqq_endpoint *endpoint, int fd);

@@ -10,6 +10,7 @@
 #include <hqq/socket.h>
 
 #include "platform/clock.h"
+#include "socket/adopt.h"
 #include "socket/fork.h"
 #include "socket/gather.h"
 #include "socket/kernel.h"
@@ -112,12 +113,7 @@ static void put_member(struct hqq_epoll *epoll, int fd, const struct epoll_event
 
 static bool may_be_ours(int fd)
 {
-    int domain = 0, type = 0;
-    socklen_t length = sizeof(int);
-    if (hqq_endpoint_find(fd))
-        return true;
-    return hqq_libc.getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX &&
-           hqq_libc.getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_DGRAM;
+    return hqq_endpoint_find(fd) || hqq_adopt_is_candidate(fd);
 }
 
 /* An epoll set says that the other one is none of its members, anything else that it is no set. */
@@ -284,7 +280,7 @@ static int kernel_wait(struct waiting *waiting, uint64_t ns)
     if (ns == 0 || ns == HQQ_FOREVER) {
         result = hqq_libc.epoll_pwait(waiting->epoll, waiting->events, waiting->count, ns == 0 ? 0 : -1, waiting->mask);
     } else {
-        struct timespec timeout = {.tv_sec = (time_t)(ns / HQQ_NS_PER_S), .tv_nsec = (long)(ns % HQQ_NS_PER_S)};
+        struct timespec timeout = hqq_timespec(ns);
         result = hqq_libc.epoll_pwait2(waiting->epoll, waiting->events, waiting->count, &timeout, waiting->mask);
         if (result < 0 && errno == ENOSYS) {
             uint64_t ms = (ns + HQQ_NS_PER_MS - 1) / HQQ_NS_PER_MS;
@@ -364,8 +360,7 @@ static int wait_for(struct waiting *waiting, uint64_t until_ns, bool is_now)
         } else {
             if (hqq_watch_spin(watch))
                 continue;
-            uint64_t now = until_ns == HQQ_FOREVER ? 0 : hqq_clock_ns();
-            uint64_t left = until_ns == HQQ_FOREVER ? HQQ_FOREVER : until_ns > now ? until_ns - now : 0;
+            uint64_t left = hqq_clock_left(until_ns);
             result = kernel_wait(waiting, hqq_watch_arm(watch) ? left : 0);
         }
         if (result < 0)

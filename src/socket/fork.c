@@ -94,7 +94,6 @@ void hqq_fork_share(struct hqq_endpoint *endpoint)
     hqq_log(HQQ_LOG_INFO, "several processes receive on one socket: the kernel serves it");
     if (endpoint->shared)
         hqq_store32_relaxed(&endpoint->shared->is_contested, 1);
-    hqq_or32_relaxed(&endpoint->park, HQQ_PARK_SHARED);
     hqq_store32_relaxed(&endpoint->counters->reason, HQQ_SOCKET_SHARED);
     hqq_receive_park(endpoint, HQQ_PARK_SHARED);
 }

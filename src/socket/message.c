@@ -228,7 +228,7 @@ int hqq_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, st
         errno = EINVAL;
         return -1;
     }
-    uint64_t until = HQQ_FOREVER;
+    uint64_t until = hqq_deadline_in(timeout);
     unsigned received = 0;
     int saved = errno;
     if (timeout)
@@ -244,10 +244,8 @@ int hqq_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, st
         if (flags & MSG_WAITFORONE)
             flags |= MSG_DONTWAIT;
         if (timeout) {
-            uint64_t now = hqq_clock_ns();
-            uint64_t left = until > now ? until - now : 0;
-            timeout->tv_sec = (time_t)(left / HQQ_NS_PER_S);
-            timeout->tv_nsec = (long)(left % HQQ_NS_PER_S);
+            uint64_t left = hqq_clock_left(until);
+            *timeout = hqq_timespec(left);
             if (left == 0)
                 break;
         }

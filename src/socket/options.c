@@ -77,46 +77,54 @@ void hqq_options_see_received(const struct msghdr *message)
 
 /* ---- Socket options -------------------------------------------------------------------------------------------- */
 
-static uint64_t timeout_of(const struct timeval *value)
+/* What they add to a datagram is the kernel's to say; and a sender that asks for credentials gets a name with its next
+ * datagram. */
+static const int kernels[] = {SO_PASSCRED, SO_PASSSEC, SO_PASSPIDFD, SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING};
+
+#define KERNELS_COUNT (sizeof(kernels) / sizeof(kernels[0]))
+
+static bool is_kernels(int option)
 {
-    if (value->tv_sec < 0)
-        return 0;
-    if (value->tv_sec == 0 && value->tv_usec == 0)
-        return HQQ_FOREVER;
-    return (uint64_t)value->tv_sec * HQQ_NS_PER_S + (uint64_t)value->tv_usec * HQQ_NS_PER_US;
+    for (size_t i = 0; i < KERNELS_COUNT; i++) {
+        if (kernels[i] == option)
+            return true;
+    }
+    return false;
+}
+
+bool hqq_options_has_kernels(int fd)
+{
+    for (size_t i = 0; i < KERNELS_COUNT; i++) {
+        int value = 0;
+        socklen_t length = sizeof(value);
+        if (hqq_libc.getsockopt(fd, SOL_SOCKET, kernels[i], &value, &length) == 0 && value != 0)
+            return true;
+    }
+    return false;
+}
+
+bool hqq_options_has_kernels_only(int fd)
+{
+    int offset = -1;
+    socklen_t length = sizeof(offset), filters = 0;
+    return (hqq_libc.getsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, &length) == 0 && offset >= 0) ||
+           (hqq_libc.getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &filters) == 0 && filters != 0);
 }
 
 /* An option took effect: is the socket one that rings can serve still? */
 static void note_option(struct hqq_endpoint *endpoint, int fd, int option)
 {
-    struct timeval timeout = {0};
-    socklen_t length = sizeof(timeout);
-    switch (option) {
-    case SO_RCVTIMEO:
-    case SO_SNDTIMEO:
-        if (hqq_libc.getsockopt(fd, SOL_SOCKET, option, &timeout, &length) == 0)
-            hqq_store_relaxed(option == SO_RCVTIMEO ? &endpoint->receive_timeout_ns : &endpoint->send_timeout_ns,
-                              timeout_of(&timeout));
-        break;
-    case SO_SNDBUF:
-    case SO_SNDBUFFORCE:
+    if (option == SO_RCVTIMEO)
+        hqq_endpoint_note_timeout(endpoint, fd);
+    else if (option == SO_SNDBUF || option == SO_SNDBUFFORCE)
         hqq_endpoint_note_buffer(endpoint, fd);
-        break;
-    case SO_PASSCRED: /* a sender that asks for them gets a name with its next datagram */
-    case SO_PASSSEC:
-    case SO_PASSPIDFD:
-    case SO_TIMESTAMP:
-    case SO_TIMESTAMPNS:
-    case SO_TIMESTAMPING:
-        hqq_endpoint_demote(endpoint, fd);
-        if (hqq_lock_take(&endpoint->send_lock)) {
-            endpoint->is_send_plain = true;
-            hqq_route_forget_all(endpoint);
-            hqq_lock_give(&endpoint->send_lock);
-        }
-        break;
-    default:
-        break;
+    if (!is_kernels(option))
+        return;
+    hqq_endpoint_demote(endpoint, fd);
+    if (hqq_lock_take(&endpoint->send_lock)) {
+        endpoint->is_send_plain = true;
+        hqq_route_forget_all(endpoint);
+        hqq_lock_give(&endpoint->send_lock);
     }
 }
 
@@ -234,11 +242,19 @@ int hqq_dup(int fd)
     return duplicate;
 }
 
-int hqq_dup3(int fd, int wanted, int flags)
+/* wanted is about to become a duplicate of fd. */
+static void make_way(int fd, int wanted)
 {
     hqq_descriptor_make_way(wanted);
-    if (fd != wanted && !hqq_fork_is_borrowed())
+    if (!hqq_fork_is_borrowed())
         hqq_endpoint_leave_if_valid(fd, wanted);
+}
+
+int hqq_dup3(int fd, int wanted, int flags)
+{
+    if (fd == wanted) /* an error, which the kernel is to tell */
+        return hqq_libc.dup3(fd, wanted, flags);
+    make_way(fd, wanted);
     int duplicate = hqq_libc.dup3(fd, wanted, flags);
     if (duplicate >= 0)
         note_duplicate(fd, duplicate);
@@ -249,9 +265,7 @@ int hqq_dup2(int fd, int wanted)
 {
     if (fd == wanted)
         return hqq_libc.dup2(fd, wanted);
-    hqq_descriptor_make_way(wanted);
-    if (!hqq_fork_is_borrowed())
-        hqq_endpoint_leave_if_valid(fd, wanted);
+    make_way(fd, wanted);
     int duplicate = hqq_libc.dup2(fd, wanted);
     if (duplicate >= 0)
         note_duplicate(fd, duplicate);

@@ -24,19 +24,8 @@ static const struct timespec *remaining(uint64_t until_ns, struct timespec *left
 {
     if (until_ns == HQQ_FOREVER)
         return NULL;
-    uint64_t now = hqq_clock_ns();
-    uint64_t span = until_ns > now ? until_ns - now : 0;
-    *left = (struct timespec){.tv_sec = (time_t)(span / HQQ_NS_PER_S), .tv_nsec = (long)(span % HQQ_NS_PER_S)};
+    *left = hqq_timespec(hqq_clock_left(until_ns));
     return left;
-}
-
-static uint64_t deadline_of(const struct timespec *timeout)
-{
-    if (!timeout)
-        return HQQ_FOREVER;
-    if ((uint64_t)timeout->tv_sec >= HQQ_FOREVER / HQQ_NS_PER_S - 1)
-        return HQQ_FOREVER;
-    return hqq_deadline_after(hqq_clock_ns(), (uint64_t)timeout->tv_sec * HQQ_NS_PER_S + (uint64_t)timeout->tv_nsec);
 }
 
 static bool is_valid(const struct timespec *timeout)
@@ -134,7 +123,7 @@ int hqq_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, 
     if (watch.count == 0)
         return hqq_libc.ppoll(fds, count, timeout, mask);
     bool is_now = timeout && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
-    return wait_for(fds, count, is_now ? 0 : deadline_of(timeout), is_now, mask, &watch);
+    return wait_for(fds, count, is_now ? 0 : hqq_deadline_in(timeout), is_now, mask, &watch);
 }
 
 int hqq_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
@@ -254,7 +243,7 @@ int hqq_pselect(int count, fd_set *reading, fd_set *writing, fd_set *special, co
     if (!is_valid(timeout) || !begin_selection(&selection, count, reading, writing, special, &watch))
         return hqq_libc.pselect(count, reading, writing, special, timeout, mask);
     bool is_now = timeout && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
-    return select_for(&selection, is_now ? 0 : deadline_of(timeout), is_now, mask, &watch);
+    return select_for(&selection, is_now ? 0 : hqq_deadline_in(timeout), is_now, mask, &watch);
 }
 
 int hqq_select(int count, fd_set *reading, fd_set *writing, fd_set *special, struct timeval *timeout)
@@ -270,7 +259,7 @@ int hqq_select(int count, fd_set *reading, fd_set *writing, fd_set *special, str
     if (timeout) {
         struct timespec span = {.tv_sec = timeout->tv_sec + timeout->tv_usec / 1000000,
                                 .tv_nsec = (long)(timeout->tv_usec % 1000000) * 1000};
-        until = deadline_of(&span);
+        until = hqq_deadline_in(&span);
     }
     int result = select_for(&selection, until, is_now, NULL, &watch);
     if (timeout && !is_now) { /* Linux tells what is left */

@@ -230,9 +230,7 @@ static void meet_token(struct hqq_endpoint *endpoint, int fd, const struct hqq_t
                        const struct sockaddr_storage *name, socklen_t name_length)
 {
     hqq_count_own(&endpoint->counters->tokens, 1);
-    struct hqq_pair *pair = endpoint->pairs;
-    while (pair && !hqq_pair_id_equal(&pair->id, &token->id))
-        pair = pair->next;
+    struct hqq_pair *pair = hqq_doorbell_find(endpoint, token);
     if (!pair) {
         hqq_log(HQQ_LOG_DEBUG, "a token of a link that is unknown here");
         if (token->kind == HQQ_TOKEN_BELL)
@@ -430,9 +428,7 @@ static bool may_pop(struct hqq_endpoint *endpoint, const struct hqq_token *token
 {
     if (hqq_load32_relaxed(&endpoint->is_ours_only) != 0 && hqq_load32_relaxed(&endpoint->sleepers) == 0)
         return true;
-    struct hqq_pair *pair = endpoint->pairs;
-    while (pair && !hqq_pair_id_equal(&pair->id, &token->id))
-        pair = pair->next;
+    struct hqq_pair *pair = hqq_doorbell_find(endpoint, token);
     if (pair) {
         if (token->kind == HQQ_TOKEN_BARRIER && (int64_t)(token->value - pair->passed) > 0)
             pair->passed = token->value;
@@ -610,14 +606,11 @@ static ssize_t take_next(const struct receiving *receiving)
         return take_from_rings(receiving);
     if (__builtin_expect(endpoint->offered != NULL, 0))
         take_over_offered(endpoint);
-    if (__builtin_expect(endpoint->turn < KERNEL_TURN, 1) && !endpoint->head_is_data) {
+    /* With another thread asleep always: a token must stay for it. */
+    bool is_kernels_turn = endpoint->turn >= KERNEL_TURN || endpoint->head_is_data;
+    if (__builtin_expect(!is_kernels_turn || hqq_load32_relaxed(&endpoint->sleepers) != 0, 1)) {
         ssize_t result = take_from_rings(receiving);
         if (__builtin_expect(result != NOTHING, 1))
-            return result;
-    }
-    if (__builtin_expect(hqq_load32_relaxed(&endpoint->sleepers) != 0, 0)) { /* a token must stay for the sleeper */
-        ssize_t result = take_from_rings(receiving);
-        if (result != NOTHING)
             return result;
     }
     look_for_offers(endpoint, false);
@@ -712,9 +705,7 @@ static ssize_t sleep_in_kernel(struct hqq_endpoint *endpoint, int fd, uint64_t u
         result = hqq_libc.recv(fd, &byte, sizeof(byte), MSG_PEEK);
     } else {
         struct pollfd ready = {.fd = fd, .events = POLLIN};
-        uint64_t now = hqq_clock_ns();
-        uint64_t left = until_ns > now ? until_ns - now : 0;
-        struct timespec timeout = {.tv_sec = (time_t)(left / HQQ_NS_PER_S), .tv_nsec = (long)(left % HQQ_NS_PER_S)};
+        struct timespec timeout = hqq_timespec(hqq_clock_left(until_ns));
         result = hqq_libc.ppoll(&ready, 1, &timeout, NULL);
         if (result == 0) {
             errno = EAGAIN;
@@ -916,29 +907,22 @@ void hqq_receive_look_anew(struct hqq_endpoint *endpoint)
         hqq_doorbell_activate(endpoint, pair);
 }
 
-void hqq_receive_end_all(struct hqq_endpoint *endpoint, const struct hqq_route *keep, bool is_own)
+void hqq_receive_end_all(struct hqq_endpoint *endpoint, bool is_own)
 {
     if (endpoint->offered)
         take_over_offered(endpoint);
-    struct hqq_pair **at = &endpoint->pairs;
-    while (*at) {
-        struct hqq_pair *pair = *at;
-        if (keep && keep->pair == pair) {
-            at = &pair->next;
-            continue;
-        }
+    while (endpoint->pairs) {
+        struct hqq_pair *pair = endpoint->pairs;
         if (is_own) {
             hqq_doorbell_break(endpoint, pair);
         } else { /* the region is the parent's */
-            *at = pair->next;
+            endpoint->pairs = pair->next;
             hqq_pair_drop(pair);
         }
     }
-    if (!endpoint->pairs) {
-        endpoint->active = endpoint->current = NULL;
-        endpoint->pair_count = 0;
-        endpoint->head_is_data = false;
-    }
+    endpoint->active = endpoint->current = NULL;
+    endpoint->pair_count = 0;
+    endpoint->head_is_data = false;
 }
 
 void hqq_receive_listen(struct hqq_endpoint *endpoint)

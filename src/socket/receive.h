@@ -36,8 +36,8 @@ size_t hqq_receive_next_length(struct hqq_endpoint *endpoint, int fd);
 /* Datagrams come through the kernel from now on. What the rings hold can still be received. */
 void hqq_receive_park(struct hqq_endpoint *endpoint, enum hqq_park why);
 
-/* All pairs end: the socket is closed, or connected elsewhere (keep: the pairs of that peer stay). */
-void hqq_receive_end_all(struct hqq_endpoint *endpoint, const struct hqq_route *keep, bool is_own);
+/* All pairs end: the socket is closed, or connected elsewhere. is_own: false leaves their regions alone. */
+void hqq_receive_end_all(struct hqq_endpoint *endpoint, bool is_own);
 
 /* Every pair is looked at again, as tokens may have been lost. */
 void hqq_receive_look_anew(struct hqq_endpoint *endpoint);

@@ -3,38 +3,14 @@
 # the library of lose_messages.c; without it the test of a wrong message is left out (as with sanitizers, which must be
 # loaded first).
 set -u
-export LC_ALL=C
-perf=$1
+tool=$1
 lose=${2-}
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-out=$scratch/out
-err=$scratch/err
-failed=0
-
-# check WHAT COMMAND...: reports what was run last if the command fails
-check() {
-    local what=$1
-    shift
-    "$@" && return
-    echo "failed: $what"
-    sed 's/^/    out: /' "$out"
-    sed 's/^/    err: /' "$err"
-    failed=1
-}
-
-# run STATUS ARGUMENT...: hqq-perf exits with that status
-run() {
-    local expected=$1 status
-    shift
-    "$perf" "$@" >"$out" 2>"$err"
-    status=$?
-    check "hqq-perf $*: status $status, not $expected" [ "$status" -eq "$expected" ]
-}
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/lib.sh"
 
 # refuses OPTION VALUE WORD: status 2, and one line on stderr that has the word and, quoted, the value
 refuses() {
-    run 2 "$1" "$2"
+    runs 2 "$1" "$2"
     check "one line about $1 $2" [ "$(wc -l <"$err")" -eq 1 ]
     check "$1 $2: names the option" grep -q -e "$3" "$err"
     check "$1 $2: names the value" grep -qF -e "'$2'" "$err"
@@ -42,12 +18,12 @@ refuses() {
 }
 
 help_names_every_option() {
-    run 0 --help
+    runs 0 --help
     for option in transports kinds modes sizes cpus rounds extra duration-ms bracket-ms tolerance keep baseline slots \
         batch spin-us timeout quick json csv verbose help version; do
         check "help has --$option" grep -qE -e "^ +(-[a-zA-Z], |  +)--$option" "$out"
     done
-    run 0 --version
+    runs 0 --version
     check "version has a number" grep -qE 'hqq-perf [0-9]+\.[0-9]+\.[0-9]+, library [0-9]' "$out"
 }
 
@@ -70,16 +46,16 @@ bad_options_are_named() {
     refuses --batch 99999999999999999999 --batch
     refuses --timeout 0 --timeout
     refuses --json "$scratch/missing/file" --json
-    run 2 --unknown
+    runs 2 --unknown
     check "names --unknown" grep -q -e --unknown "$err"
-    run 2 argument
+    runs 2 argument
     check "names the argument" grep -q "'argument'" "$err"
-    run 2 -t memcpy -k roundtrip
+    runs 2 -t memcpy -k roundtrip
     check "nothing to measure" grep -q 'nothing to measure' "$err"
 }
 
 all_is_reported() {
-    run 0 --quick --verbose --json="$scratch/json" --csv="$scratch/csv"
+    runs 0 --quick --verbose --json="$scratch/json" --csv="$scratch/csv"
     for word in machine system command processes runs ping-pong 'Round trip' 'One-way stream' 'cpu ns'; do
         check "tables have '$word'" grep -q -e "$word" "$out"
     done
@@ -99,15 +75,15 @@ assert report["cells"] and all(cell["runs"] for cell in report["cells"])' "$scra
 one_processor_is_enough() {
     local cpu
     cpu=$(taskset -cp $$ 2>/dev/null | sed 's/.*: \([0-9]*\).*/\1/')
-    run 0 --quick --cpus "${cpu:-0},${cpu:-0}" --sizes 64
+    runs 0 --quick --cpus "${cpu:-0},${cpu:-0}" --sizes 64
     check "says that it is one" grep -q 'the same' "$out"
 }
 
 # One file alone on standard output.
 output_can_be_piped() {
-    run 0 --quick -s 64 -t pingpong,hqq,unix -k roundtrip --csv=-
+    runs 0 --quick -s 64 -t pingpong,hqq,unix -k roundtrip --csv=-
     check "CSV only" [ "$(grep -cv , "$out")" -eq 0 ]
-    "$perf" --quick -s 64 -t unix -k roundtrip >/dev/full 2>"$err"
+    "$tool" --quick -s 64 -t unix -k roundtrip >/dev/full 2>"$err"
     check "a full disk is an error" [ $? -eq 1 ]
 }
 
@@ -121,7 +97,7 @@ peer_of() {
 # A peer that stops, or dies, is an error and no hang. ctest ends this test if it is one.
 peer_that_fails_is_an_error() {
     local signal=$1 transport=$2 driver peer
-    "$perf" -t "$transport" -k roundtrip -s 64 -r 3 -d 1500 --timeout 1 >"$out" 2>"$err" &
+    "$tool" -t "$transport" -k roundtrip -s 64 -r 3 -d 1500 --timeout 1 >"$out" 2>"$err" &
     driver=$!
     peer=$(peer_of $driver | head -n 1)
     kill -s "$signal" "$peer"
@@ -133,7 +109,7 @@ peer_that_fails_is_an_error() {
 
 wrong_message_is_an_error() {
     for transport in hqq unix; do
-        LD_PRELOAD=$lose "$perf" --quick -t $transport -k stream -s 64 >"$out" 2>"$err"
+        LD_PRELOAD=$lose "$tool" --quick -t $transport -k stream -s 64 >"$out" 2>"$err"
         check "a lost message of $transport is an error" [ $? -eq 1 ]
         check "a lost message of $transport is told" grep -qE 'message [0-9]+ was due, [0-9]+ came' "$err"
     done

@@ -2,39 +2,15 @@
 # run.sh RUN PRELOADED FILL_COUNTERS: hqq-run does what its help says. PRELOADED is the library of preloaded.c,
 # FILL_COUNTERS the program of fill_counters.c.
 set -u
-export LC_ALL=C
-run=$1
+tool=$1
 preloaded=$2
 fill=$3
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-out=$scratch/out
-err=$scratch/err
-failed=0
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/lib.sh"
 unset HQQ_PATHS HQQ_CONFIG HQQ_REPORT HQQ_LOG HQQ_DISABLE HQQ_PRELOAD_LIBRARY
 # A sanitizer's own library wants to be loaded first, which a preload never lets it.
 export ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0
 unset LD_PRELOAD
-
-# check WHAT COMMAND...: reports what was run last if the command fails
-check() {
-    local what=$1
-    shift
-    "$@" && return
-    echo "failed: $what"
-    sed 's/^/    out: /' "$out"
-    sed 's/^/    err: /' "$err"
-    failed=1
-}
-
-# runs STATUS ARGUMENT...: hqq-run exits with that status
-runs() {
-    local expected=$1 status
-    shift
-    "$run" "$@" >"$out" 2>"$err"
-    status=$?
-    check "hqq-run $*: status $status, not $expected" [ "$status" -eq "$expected" ]
-}
 
 # with STATUS ARGUMENT...: the same, with the library and a path
 with() {
@@ -118,8 +94,8 @@ command_is_run_as_without() {
     check "arguments and input" [ "$(cat "$out")" = '<a b><><--><-p><*>input' ]
     with 3 -- sh -c 'exit 3'
     with 255 sh -c 'exit 255'
-    check "killed by the same signal" [ "$("$run" --library "$preloaded" -p x sh -c 'kill -TERM $$' 2>/dev/null; echo $?)" -eq 143 ]
-    "$run" --library "$preloaded" -p x sleep 100 &
+    check "killed by the same signal" [ "$("$tool" --library "$preloaded" -p x sh -c 'kill -TERM $$' 2>/dev/null; echo $?)" -eq 143 ]
+    "$tool" --library "$preloaded" -p x sleep 100 &
     local pid=$!
     until grep -qx sleep "/proc/$pid/comm"; do :; done
     kill -HUP $pid
@@ -249,7 +225,7 @@ with_a_report_the_end_is_the_command_s() {
     done
     # A signal that is sent to hqq-run alone is the command's.
     mkfifo "$scratch/in"
-    "$run" --library "$preloaded" -p x --report "$fill" wait <"$scratch/in" >"$out" 2>"$err" &
+    "$tool" --library "$preloaded" -p x --report "$fill" wait <"$scratch/in" >"$out" 2>"$err" &
     local pid=$!
     exec 3>"$scratch/in"
     until grep -q ready "$out"; do :; done

@@ -2,37 +2,14 @@
 # stat.sh STAT FILL_COUNTERS: hqqstat shows the counters of live processes, whatever is in them. FILL_COUNTERS is the
 # program of fill_counters.c.
 set -u
-export LC_ALL=C
-stat=$1
+tool=$1
 fill=$2
-scratch=$(mktemp -d)
-out=$scratch/out
-err=$scratch/err
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/lib.sh"
 said=$scratch/said
-failed=0
 pid=
 unset HQQ_PATHS HQQ_CONFIG HQQ_REPORT HQQ_LOG HQQ_DISABLE
 trap '[ -z "$pid" ] || kill -KILL $pid; rm -rf "$scratch"' EXIT
-
-# check WHAT COMMAND...: reports what was run last if the command fails
-check() {
-    local what=$1
-    shift
-    "$@" && return
-    echo "failed: $what"
-    sed 's/^/    out: /' "$out"
-    sed 's/^/    err: /' "$err"
-    failed=1
-}
-
-# runs STATUS ARGUMENT...: hqqstat exits with that status
-runs() {
-    local expected=$1 status
-    shift
-    "$stat" "$@" >"$out" 2>"$err"
-    status=$?
-    check "hqqstat $*: status $status, not $expected" [ "$status" -eq "$expected" ]
-}
 
 # refuses STATUS WORD ARGUMENT...: that status, and one line on stderr that has the word
 refuses() {
@@ -183,9 +160,9 @@ what_is_not_there_is_told() {
     exec 3>&-
     if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
         begin wait
-        setpriv --reuid 12345 --regid 12345 --clear-groups "$stat" -p $pid >"$out" 2>"$err"
+        setpriv --reuid 12345 --regid 12345 --clear-groups "$tool" -p $pid >"$out" 2>"$err"
         check "another user may not" grep -q 'Permission denied' "$err"
-        setpriv --reuid 12345 --regid 12345 --clear-groups "$stat" >"$out" 2>"$err"
+        setpriv --reuid 12345 --regid 12345 --clear-groups "$tool" >"$out" 2>"$err"
         check "and is not bothered" [ $? -eq 0 -a ! -s "$err" ]
         end
     fi

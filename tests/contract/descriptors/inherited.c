@@ -9,6 +9,16 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
+/* They talk as before. */
+static void go_on(const struct end *far, const struct end *near)
+{
+    for (int i = 0; i < 20; i++) {
+        end_tell(far, near, "there");
+        end_hears(near, "there");
+        end_tell(near, far, "back");
+        end_hears(far, "back");
+    }
+}
 
 /* The same socket as another process has it. */
 static struct end seen_from(const struct end *end, struct remote *remote)
@@ -84,12 +94,7 @@ static void a_child_takes_over_when_its_parent_closes(void **state)
     end_tell(&pair.far, &child, "after");
     end_hears(&child, "unread");
     end_hears(&child, "after");
-    for (int i = 0; i < 20; i++) {
-        end_tell(&pair.far, &child, "there");
-        end_hears(&child, "there");
-        end_tell(&child, &pair.far, "back");
-        end_hears(&pair.far, "back");
-    }
+    go_on(&pair.far, &child);
 }
 
 static void the_parent_goes_on_when_its_child_is_killed(void **state)
@@ -102,12 +107,7 @@ static void the_parent_goes_on_when_its_child_is_killed(void **state)
     end_tell(&pair.far, &pair.near, "unread");
     contract_end_remote(child.at);
     end_hears(&pair.near, "unread");
-    for (int i = 0; i < 20; i++) {
-        end_tell(&pair.far, &pair.near, "there");
-        end_hears(&pair.near, "there");
-        end_tell(&pair.near, &pair.far, "back");
-        end_hears(&pair.far, "back");
-    }
+    go_on(&pair.far, &pair.near);
 }
 
 /* As a service manager hands a bound socket to the program it starts. */
@@ -123,12 +123,7 @@ static void a_program_goes_on_with_the_socket_it_was_started_with(void **state)
     let_go(pair.near.fd);
     end_hears(&program, "before it was started");
     end_hears(&program, "after");
-    for (int i = 0; i < 20; i++) {
-        end_tell(&pair.far, &program, "there");
-        end_hears(&program, "there");
-        end_tell(&program, &pair.far, "back");
-        end_hears(&pair.far, "back");
-    }
+    go_on(&pair.far, &program);
 }
 
 static void a_connected_socket_stays_connected_in_a_program(void **state)
@@ -188,12 +183,7 @@ static void a_socket_handed_over_goes_on_there(void **state)
     struct end there = hand_over(&near, other);
     let_go(near.fd);
     end_hears(&there, "unread");
-    for (int i = 0; i < 20; i++) {
-        end_tell(&far, &there, "there");
-        end_hears(&there, "there");
-        end_tell(&there, &far, "back");
-        end_hears(&far, "back");
-    }
+    go_on(&far, &there);
 }
 
 static void a_socket_handed_to_a_plain_process_goes_on_there(void **state)
@@ -208,12 +198,7 @@ static void a_socket_handed_to_a_plain_process_goes_on_there(void **state)
     struct end there = hand_over(&near, other);
     let_go(near.fd);
     end_hears(&there, "unread");
-    for (int i = 0; i < 20; i++) {
-        end_tell(&far, &there, "there");
-        end_hears(&there, "there");
-        end_tell(&there, &far, "back");
-        end_hears(&far, "back");
-    }
+    go_on(&far, &there);
     assert_result(end_revents(&there, POLLIN), 0);
 }
 
