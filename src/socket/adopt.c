@@ -9,6 +9,7 @@
 #include "socket/fork.h"
 #include "socket/gather.h"
 #include "socket/libc.h"
+#include "socket/offers.h"
 #include "socket/receive.h"
 #include "socket/route.h"
 #include "socket/start.h"
@@ -72,7 +73,7 @@ void hqq_adopt_bound(int fd)
             note_name(endpoint->counters->bound, &endpoint->counters->bound_length, &name, length);
             if (rule) {
                 endpoint->rule = rule;
-                hqq_receive_listen(endpoint);
+                hqq_offers_listen(endpoint);
             }
         }
         hqq_lock_give(&endpoint->receive_lock);

@@ -5,10 +5,22 @@
 #ifndef HQQ_SOCKET_RECEIVE_H
 #define HQQ_SOCKET_RECEIVE_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 
 #include "socket/endpoint.h"
+
+/* One receive. */
+struct hqq_receiving {
+    struct hqq_endpoint *endpoint;
+    int fd, flags;
+    struct msghdr *message;
+};
+
+/* No datagram to be had now; none of ours: the kernel is to be asked by the app's own call. */
+#define HQQ_RECEIVE_NOTHING (-EAGAIN)
+#define HQQ_RECEIVE_KERNELS (-ENOTSUP)
 
 /* recvmsg() on an endpoint: what it returns, and errno. Waits as the flags and the socket say. */
 ssize_t hqq_receive(struct hqq_endpoint *endpoint, int fd, struct msghdr *message, int flags);
@@ -41,8 +53,5 @@ void hqq_receive_end_all(struct hqq_endpoint *endpoint, bool is_own);
 
 /* Every pair is looked at again, as tokens may have been lost. */
 void hqq_receive_look_anew(struct hqq_endpoint *endpoint);
-
-/* Opens the rendezvous of a bound socket. */
-void hqq_receive_listen(struct hqq_endpoint *endpoint);
 
 #endif

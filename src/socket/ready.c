@@ -1,0 +1,105 @@
+#include "socket/ready.h"
+
+#include <hqq/link.h>
+
+#include "platform/clock.h"
+#include "platform/sys.h"
+#include "socket/doorbell.h"
+#include "socket/offers.h"
+#include "socket/queue.h"
+#include "socket/receive.h"
+#include "socket/rings.h"
+
+/* How long a store may stay in another processor's buffer, generously. */
+#define UNSEEN_NS (50 * HQQ_NS_PER_US)
+
+bool hqq_receive_is_ready(struct hqq_endpoint *endpoint, int fd)
+{
+    if (endpoint->offered)
+        hqq_offers_take_over(endpoint);
+    for (int i = 0; i < 1024; i++) {
+        struct hqq_head head;
+        struct hqq_pair *broken = NULL;
+        for (struct hqq_pair *pair = endpoint->active; pair && !broken; pair = pair->active_next) {
+            enum hqq_look look = hqq_rings_look(pair, &head);
+            if (look == HQQ_LOOK_DATA)
+                return true;
+            if (look == HQQ_LOOK_BROKEN)
+                broken = pair;
+        }
+        if (broken) {
+            hqq_doorbell_break(endpoint, broken);
+            continue;
+        }
+        struct hqq_token token;
+        hqq_rings_note_barriers(endpoint);
+        switch (hqq_queue_ask(fd, &token)) {
+        case HQQ_QUEUE_END:
+            hqq_store32_relaxed(&endpoint->is_kernel_only, HQQ_KERNEL_ONLY_SHUT);
+            return true;
+        case HQQ_QUEUE_DATA:
+        case HQQ_QUEUE_ERROR:
+            return true;
+        case HQQ_QUEUE_EMPTY:
+            if (!hqq_rings_pass_noted(endpoint))
+                return false;
+            break;
+        case HQQ_QUEUE_TOKEN:
+        default:
+            if (!hqq_queue_may_pop(endpoint, &token) || !hqq_queue_pop_token(endpoint, fd))
+                return true;
+            break;
+        }
+    }
+    return true;
+}
+
+bool hqq_receive_arm(struct hqq_endpoint *endpoint, int fd)
+{
+    hqq_offers_look(endpoint, true);
+    if (!endpoint->pairs)
+        return true;
+    if (hqq_receive_is_ready(endpoint, fd))
+        return false;
+    if (!hqq_doorbell_arm(endpoint)) /* the barrier was refused: what was published will be seen very soon */
+        hqq_sys.sleep_until(hqq_clock_ns() + UNSEEN_NS);
+    if (!hqq_receive_glance(endpoint))
+        return true;
+    hqq_doorbell_disarm(endpoint);
+    return false;
+}
+
+void hqq_ready_settle(struct hqq_endpoint *endpoint, int fd)
+{
+    struct hqq_token token;
+    if (!endpoint->pairs || hqq_receive_glance(endpoint))
+        return;
+    hqq_doorbell_arm(endpoint);
+    while (!hqq_receive_glance(endpoint) && hqq_queue_ask(fd, &token) == HQQ_QUEUE_TOKEN &&
+           !hqq_doorbell_is_news(endpoint, &token)) {
+        if (!hqq_queue_pop_token(endpoint, fd))
+            return;
+        hqq_doorbell_arm(endpoint);
+    }
+}
+
+bool hqq_receive_has_news(const struct hqq_endpoint *endpoint)
+{
+    for (const struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next) {
+        if (pair->is_met && hqq_ring_is_readable(&pair->rx) && hqq_load_relaxed(hqq_ring_w(&pair->rx)) != pair->told)
+            return true;
+    }
+    return false;
+}
+
+void hqq_receive_note_told(struct hqq_endpoint *endpoint)
+{
+    for (struct hqq_pair *pair = endpoint->pairs; pair; pair = pair->next)
+        pair->told = hqq_load_relaxed(hqq_ring_w(&pair->rx));
+}
+
+void hqq_receive_forget_told(struct hqq_endpoint *endpoint)
+{
+    for (struct hqq_pair *pair = endpoint->pairs; pair; pair = pair->next)
+        pair->told = UINT64_MAX;
+}

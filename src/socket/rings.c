@@ -1,0 +1,197 @@
+#include "socket/rings.h"
+
+#include <string.h>
+
+#include "base/point.h"
+#include "layout/packet.h"
+#include "platform/trace.h"
+#include "ring/consume.h"
+#include "socket/doorbell.h"
+#include "socket/gather.h"
+
+/* Datagrams from one ring before the next has its turn. */
+#define RING_TURN 32
+
+/* The producer publishes the slots of a datagram from last to first, so that all are there once the first is. */
+static bool is_whole(const struct hqq_ring *ring, const struct hqq_head *head)
+{
+    for (uint64_t i = 1; i < head->slots; i++) {
+        if (hqq_load_acquire(hqq_ring_seq(ring, head->position + i)) != head->position + i + 1) /* edge R1 */
+            return false;
+    }
+    return true;
+}
+
+enum hqq_look hqq_rings_look(const struct hqq_pair *pair, struct hqq_head *ret_head)
+{
+    const struct hqq_ring *ring = &pair->rx;
+    struct hqq_head head = {.slots = 1};
+    if (!pair->is_met || !hqq_ring_peek(ring, &head.position)) /* until a token came nobody has proved anything */
+        return HQQ_LOOK_EMPTY;
+    const hqq_atomic_u64 *element = hqq_ring_packet(ring, head.position);
+    uint64_t opcode = hqq_load_relaxed(&element[0]);
+    head.length = hqq_load_relaxed(&element[1 + HQQ_COPY_SIZE]);
+    head.barrier = hqq_load_relaxed(&element[1 + HQQ_PAIR_BARRIER_OPERAND]);
+    if (__builtin_expect(opcode == HQQ_OPCODE_COPY, 1)) {
+        if (head.length - 1 >= ring->buffer_size)
+            return HQQ_LOOK_BROKEN;
+    } else if (opcode == HQQ_OPCODE_CONN_COPY) {
+        if (head.length > hqq_pair_longest(pair))
+            return HQQ_LOOK_BROKEN;
+        head.slots = hqq_pair_slots(ring, head.length);
+        if (!is_whole(ring, &head)) /* or taken back in between */
+            return hqq_ring_is_unchanged(ring, head.position) ? HQQ_LOOK_BROKEN : HQQ_LOOK_EMPTY;
+    } else {
+        return HQQ_LOOK_BROKEN;
+    }
+    *ret_head = head;
+    return __builtin_expect(head.barrier > pair->passed, 0) ? HQQ_LOOK_BLOCKED : HQQ_LOOK_DATA;
+}
+
+/* Copies the datagram into the app's vectors. Returns how many bytes. */
+static size_t copy_out(const struct hqq_pair *pair, const struct hqq_head *head, const struct msghdr *message)
+{
+    struct hqq_cursor cursor = {.part = message->msg_iov, .parts = message->msg_iovlen};
+    const struct hqq_ring *ring = &pair->rx;
+    size_t copied = 0;
+    uint64_t left = head->length;
+    for (uint64_t i = 0; i < head->slots; i++) {
+        uint64_t piece = left < ring->buffer_size ? left : ring->buffer_size;
+        size_t done = hqq_cursor_copy_to(&cursor, hqq_ring_buffer(ring, head->position + i), piece);
+        copied += done;
+        left -= piece;
+        if (done < piece)
+            break;
+    }
+    return copied;
+}
+
+static void tell_name(const struct hqq_pair *pair, struct msghdr *message)
+{
+    if (!message->msg_name)
+        return;
+    size_t length = pair->name_length < message->msg_namelen ? pair->name_length : message->msg_namelen;
+    memcpy(message->msg_name, &pair->name, length);
+    message->msg_namelen = pair->name_length;
+}
+
+/* Takes the datagram at the head. HQQ_RECEIVE_NOTHING if the sender took it back in between. */
+static ssize_t take(const struct hqq_receiving *receiving, struct hqq_pair *pair, const struct hqq_head *head)
+{
+    struct hqq_endpoint *endpoint = receiving->endpoint;
+    struct hqq_ring *ring = &pair->rx;
+    bool is_peek = (receiving->flags & MSG_PEEK) != 0;
+    if (!is_peek) {
+        uint64_t expected = head->position;
+        /* With the CAS of a sender that takes it back: one of the two has it. */
+        if (!hqq_cas_acq_rel(hqq_ring_r(ring), &expected, head->position + head->slots))
+            return HQQ_RECEIVE_NOTHING;
+        HQQ_POINT("socket.taken");
+        hqq_ring_prefetch_consume(ring, head->position, head->length);
+    }
+    size_t copied = copy_out(pair, head, receiving->message);
+    if (is_peek) {
+        if (!hqq_ring_is_unchanged(ring, head->position))
+            return HQQ_RECEIVE_NOTHING;
+    } else {
+        for (uint64_t i = 0; i < head->slots; i++)
+            hqq_ring_release(ring, head->position + i);
+        hqq_count_own(&endpoint->counters->received_ring, 1);
+        hqq_count_own(&endpoint->counters->received_ring_bytes, head->length);
+        endpoint->turn++;
+    }
+    tell_name(pair, receiving->message);
+    receiving->message->msg_controllen = 0;
+    receiving->message->msg_flags = copied < head->length ? MSG_TRUNC : 0;
+    if (receiving->flags & MSG_CMSG_CLOEXEC)
+        receiving->message->msg_flags |= MSG_CMSG_CLOEXEC;
+    return (ssize_t)(receiving->flags & MSG_TRUNC ? head->length : copied);
+}
+
+ssize_t hqq_rings_take(const struct hqq_receiving *receiving)
+{
+    struct hqq_endpoint *endpoint = receiving->endpoint;
+    struct hqq_pair *first = endpoint->current ? endpoint->current : endpoint->active;
+    struct hqq_pair *pair = first;
+    if (__builtin_expect(endpoint->run >= RING_TURN, 0) && first) {
+        pair = first->active_next ? first->active_next : endpoint->active;
+        first = pair;
+        endpoint->run = 0;
+    }
+    while (pair) {
+        struct hqq_head head;
+        struct hqq_pair *next = pair->active_next ? pair->active_next : endpoint->active;
+        enum hqq_look look = hqq_rings_look(pair, &head);
+        if (__builtin_expect(look == HQQ_LOOK_DATA, 1) &&
+            (!endpoint->head_is_data || hqq_ring_distance(head.position, pair->limit) < 0)) {
+            ssize_t result = take(receiving, pair, &head);
+            if (__builtin_expect(result != HQQ_RECEIVE_NOTHING, 1)) {
+                endpoint->run = pair == endpoint->current && !(receiving->flags & MSG_PEEK) ? endpoint->run + 1 : 0;
+                endpoint->current = pair;
+                return result;
+            }
+        } else if (__builtin_expect(look == HQQ_LOOK_BROKEN, 0)) {
+            hqq_log(HQQ_LOG_WARN, "a peer wrote what no peer writes: its link is closed");
+            hqq_doorbell_break(endpoint, pair);
+            endpoint->current = NULL;
+            return hqq_rings_take(receiving);
+        }
+        if (next == first)
+            break;
+        pair = next;
+    }
+    return HQQ_RECEIVE_NOTHING;
+}
+
+bool hqq_rings_have_data(const struct hqq_endpoint *endpoint)
+{
+    for (const struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next) {
+        struct hqq_head head;
+        if (hqq_rings_look(pair, &head) == HQQ_LOOK_DATA)
+            return true;
+    }
+    return false;
+}
+
+void hqq_rings_note_barriers(struct hqq_endpoint *endpoint)
+{
+    for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next) {
+        struct hqq_head head;
+        pair->noted = hqq_rings_look(pair, &head) == HQQ_LOOK_BLOCKED ? head.barrier : 0;
+    }
+}
+
+bool hqq_rings_pass_noted(struct hqq_endpoint *endpoint)
+{
+    bool has_passed = false;
+    for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next) {
+        if (pair->noted > pair->passed) {
+            pair->passed = pair->noted;
+            has_passed = true;
+        }
+        pair->noted = 0;
+    }
+    return has_passed;
+}
+
+void hqq_rings_set_limits(struct hqq_endpoint *endpoint)
+{
+    for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next)
+        pair->limit = hqq_load_relaxed(hqq_ring_w(&pair->rx));
+    endpoint->head_is_data = true;
+}
+
+/* What is found is fetched at once, packet and payload, as the caller is about to take it. */
+bool hqq_receive_glance(struct hqq_endpoint *endpoint)
+{
+    for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next) {
+        const struct hqq_ring *ring = &pair->rx;
+        if (!pair->is_met || !hqq_ring_is_readable(ring))
+            continue;
+        uint64_t position = hqq_load_relaxed(hqq_ring_r(ring));
+        hqq_prefetch_write(hqq_ring_packet(ring, position));
+        hqq_prefetch_read(hqq_ring_buffer(ring, position));
+        return true;
+    }
+    return false;
+}
