@@ -14,7 +14,7 @@
 #include "base/atomic.h"
 #include "platform/sys.h"
 
-#define START_BITS 39
+#define START_BITS HQQ_PROCESS_START_BITS
 #define START_LIMIT (UINT64_C(1) << START_BITS)
 #define PID_LIMIT (UINT64_C(1) << (HQQ_PROCESS_BITS - START_BITS))
 

@@ -15,6 +15,7 @@
  * 2^22, the kernel's own bound. */
 #define HQQ_PROCESS_UNKNOWN UINT64_C(0)
 #define HQQ_PROCESS_BITS 61
+#define HQQ_PROCESS_START_BITS 39
 
 /* This process; UNKNOWN if it can't be told. Looked up once and again after a fork; a vfork child that asks gets its
  * own. Async-signal-safe, no allocation. */
@@ -33,6 +34,12 @@ uint64_t hqq_process_namespace(void);
  * can't be read is alive; UNKNOWN is alive, and so is an ill-formed identity. A few system calls; async-signal-safe,
  * no allocation. */
 bool hqq_process_is_dead(uint64_t identity);
+
+/* The pid in an identity, which may be anything: below 2^25. */
+static inline uint64_t hqq_process_pid(uint64_t identity)
+{
+    return identity >> HQQ_PROCESS_START_BITS;
+}
 
 /* True only if there is no process of that pid: one system call. Misses one that is dead and has not been waited for,
  * and one whose pid is in use again. */

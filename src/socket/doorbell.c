@@ -5,11 +5,16 @@
 #include "platform/clock.h"
 #include "platform/trace.h"
 #include "socket/route.h"
+#include "socket/spin.h"
 
 #include <hqq/link.h>
 
 #define CALM 64
 #define SWEEP 8
+
+/* Bells of pairs that were not looked at, and what one is worth in doors that are opened and armed again. */
+#define MANY_BELLS 4
+#define PAIRS_FOR_A_BELL 32
 
 static void set_door(struct hqq_pair *pair, uint32_t door)
 {
@@ -27,9 +32,9 @@ static void close_door(struct hqq_pair *pair)
 
 struct hqq_pair *hqq_doorbell_find(const struct hqq_endpoint *endpoint, const struct hqq_token *token)
 {
-    struct hqq_pair *pair = endpoint->pairs;
+    struct hqq_pair *pair = endpoint->by_id[token->id.word[1] % HQQ_ID_BUCKETS];
     while (pair && !hqq_pair_id_equal(&pair->id, &token->id))
-        pair = pair->next;
+        pair = pair->id_next;
     return pair;
 }
 
@@ -38,59 +43,95 @@ void hqq_doorbell_activate(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
     if (pair->is_active)
         return;
     pair->is_active = true;
-    pair->active_next = endpoint->active;
+    pair->active_next = NULL;
+    pair->active_previous = endpoint->active_last;
+    if (pair->active_previous)
+        pair->active_previous->active_next = pair;
+    else
+        endpoint->active = pair;
+    endpoint->active_last = pair;
     pair->limit = endpoint->head_is_data ? hqq_load_relaxed(hqq_ring_r(&pair->rx)) : 0;
-    endpoint->active = pair;
+    pair->limit_of = endpoint->head_count;
 }
 
-static void deactivate(struct hqq_endpoint *endpoint, struct hqq_pair **place)
+static void deactivate(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
 {
-    struct hqq_pair *pair = *place;
-    *place = pair->active_next;
-    pair->active_next = NULL;
+    if (pair->active_previous)
+        pair->active_previous->active_next = pair->active_next;
+    else
+        endpoint->active = pair->active_next;
+    if (pair->active_next)
+        pair->active_next->active_previous = pair->active_previous;
+    else
+        endpoint->active_last = pair->active_previous;
+    pair->active_next = pair->active_previous = NULL;
     pair->is_active = false;
     if (endpoint->current == pair)
         endpoint->current = NULL;
 }
 
+static bool is_unproved(const struct hqq_pair *pair)
+{
+    return pair->is_attached && !pair->is_met;
+}
+
 void hqq_doorbell_add(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
 {
+    struct hqq_pair **bucket = &endpoint->by_id[pair->id.word[1] % HQQ_ID_BUCKETS];
     endpoint->may_meet_tokens = true;
-    pair->next = endpoint->pairs;
-    endpoint->pairs = pair;
+    pair->next = NULL;
+    pair->previous = endpoint->pairs_last;
+    if (pair->previous)
+        pair->previous->next = pair;
+    else
+        endpoint->pairs = pair;
+    endpoint->pairs_last = pair;
+    pair->id_next = *bucket;
+    *bucket = pair;
     endpoint->pair_count++;
+    endpoint->unproved_count += is_unproved(pair);
     if (hqq_load32_relaxed(&endpoint->park) != 0)
         endpoint->is_parked = true;
     set_door(pair, endpoint->is_parked ? HQQ_DOOR_PARKED : HQQ_DOOR_AWAKE);
 }
 
-static void remove_pair(struct hqq_endpoint *endpoint, struct hqq_pair **place)
+void hqq_doorbell_meet(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
 {
-    struct hqq_pair *pair = *place;
-    for (struct hqq_pair **at = &endpoint->active; *at; at = &(*at)->active_next) {
-        if (*at == pair) {
-            deactivate(endpoint, at);
-            break;
-        }
-    }
-    *place = pair->next;
+    endpoint->unproved_count -= is_unproved(pair);
+    pair->is_met = true;
+}
+
+void hqq_doorbell_unlist(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
+{
+    struct hqq_pair **bucket = &endpoint->by_id[pair->id.word[1] % HQQ_ID_BUCKETS];
+    while (*bucket != pair)
+        bucket = &(*bucket)->id_next;
+    *bucket = pair->id_next;
+    if (pair->is_active)
+        deactivate(endpoint, pair);
+    if (pair->previous)
+        pair->previous->next = pair->next;
+    else
+        endpoint->pairs = pair->next;
+    if (pair->next)
+        pair->next->previous = pair->previous;
+    else
+        endpoint->pairs_last = pair->previous;
+    if (endpoint->swept == pair)
+        endpoint->swept = pair->next;
     endpoint->pair_count--;
+    endpoint->unproved_count -= is_unproved(pair);
+}
+
+void hqq_doorbell_break(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
+{
+    hqq_doorbell_unlist(endpoint, pair);
     close_door(pair);
     if (pair->is_met && hqq_lock_take(&endpoint->send_lock)) {
         hqq_route_disown(endpoint, pair);
         hqq_lock_give(&endpoint->send_lock);
     }
     hqq_pair_drop(pair);
-}
-
-void hqq_doorbell_break(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
-{
-    for (struct hqq_pair **at = &endpoint->pairs; *at; at = &(*at)->next) {
-        if (*at == pair) {
-            remove_pair(endpoint, at);
-            return;
-        }
-    }
 }
 
 void hqq_doorbell_close(struct hqq_endpoint *endpoint)
@@ -116,45 +157,23 @@ void hqq_doorbell_hand_over(struct hqq_endpoint *endpoint)
 /* An offer that was never proved does not stay for ever. */
 #define PROOF_TIME_NS (10 * HQQ_NS_PER_S)
 
-static bool is_unproved(const struct hqq_pair *pair)
-{
-    return pair->is_attached && !pair->is_met;
-}
-
-uint32_t hqq_doorbell_unproved(const struct hqq_endpoint *endpoint)
-{
-    uint32_t count = 0;
-    for (const struct hqq_pair *pair = endpoint->pairs; pair; pair = pair->next)
-        count += is_unproved(pair);
-    return count;
-}
-
 static bool is_over(const struct hqq_pair *pair)
 {
     if (is_unproved(pair) && hqq_is_due(hqq_clock_ns(), pair->since_ns, PROOF_TIME_NS))
         return true;
     bool is_closed = pair->is_closing || hqq_door_kind(hqq_load32_acquire(&pair->peer->door)) == HQQ_DOOR_CLOSED ||
-                     hqq_load32_acquire(&pair->given_up) != 0 || hqq_pair_peer_is_missing(pair);
+                     hqq_load32_acquire(&pair->given_up) != 0 || hqq_pair_peer_was_missing(pair, hqq_ticks());
     return is_closed && !hqq_ring_is_readable(&pair->rx);
 }
 
-/* A few at a time, as each takes a look at a process: those that are looked at and live go behind the others. */
+/* A few at a time, as each takes a look at memory that the peer writes. */
 void hqq_doorbell_sweep(struct hqq_endpoint *endpoint)
 {
-    for (int i = 0; i < SWEEP && endpoint->pairs; i++) {
-        struct hqq_pair *first = endpoint->pairs;
-        if (is_over(first)) {
-            remove_pair(endpoint, &endpoint->pairs);
-            continue;
-        }
-        if (!first->next)
-            return;
-        struct hqq_pair *last = first;
-        while (last->next)
-            last = last->next;
-        endpoint->pairs = first->next;
-        first->next = NULL;
-        last->next = first;
+    for (uint32_t i = 0; i < SWEEP && i < endpoint->pair_count; i++) {
+        struct hqq_pair *pair = endpoint->swept ? endpoint->swept : endpoint->pairs;
+        endpoint->swept = pair->next;
+        if (is_over(pair))
+            hqq_doorbell_break(endpoint, pair);
     }
 }
 
@@ -203,6 +222,26 @@ bool hqq_doorbell_is_news(const struct hqq_endpoint *endpoint, const struct hqq_
     return pair && token->value == pair->epoch;
 }
 
+/*
+ * A bell has come. Where many pairs were armed together each costs its sender a bell of its own, of which the queue
+ * holds but a few. So once as much has been paid for bells, one soon after the other, as opening all doors and arming
+ * them again would cost, they are opened, and all rings looked at until the next sleep.
+ */
+void hqq_doorbell_rung(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
+{
+    bool is_news = !pair->is_active;
+    hqq_doorbell_activate(endpoint, pair);
+    if (endpoint->is_parked || !is_news || ++endpoint->woken < MANY_BELLS + endpoint->pair_count / PAIRS_FOR_A_BELL)
+        return;
+    endpoint->woken = 0;
+    for (struct hqq_pair *other = endpoint->pairs; other; other = other->next) {
+        if (other->is_active || !other->is_met || other->is_closing)
+            continue;
+        set_door(other, HQQ_DOOR_AWAKE);
+        hqq_doorbell_activate(endpoint, other);
+    }
+}
+
 /* ---- Parking --------------------------------------------------------------------------------------------------- */
 
 void hqq_doorbell_park(struct hqq_endpoint *endpoint)
@@ -242,12 +281,11 @@ void hqq_doorbell_enter(struct hqq_endpoint *endpoint)
 
 void hqq_doorbell_enter_sleep(struct hqq_endpoint *endpoint)
 {
-    struct hqq_pair **at = &endpoint->active;
-    while (*at) { /* what a parked one holds still is looked at again */
-        if (hqq_ring_is_readable(&(*at)->rx))
-            at = &(*at)->active_next;
-        else
-            deactivate(endpoint, at);
+    struct hqq_pair *next;
+    for (struct hqq_pair *pair = endpoint->active; pair; pair = next) {
+        next = pair->active_next;
+        if (!hqq_ring_is_readable(&pair->rx)) /* what a parked one holds still is looked at again */
+            deactivate(endpoint, pair);
     }
     hqq_add32_relaxed(&endpoint->sleepers, 1);
     hqq_count_own(&endpoint->counters->sleeps, 1);

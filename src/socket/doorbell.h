@@ -19,6 +19,15 @@ void hqq_doorbell_add(struct hqq_endpoint *endpoint, struct hqq_pair *pair);
 /* The pair that a token speaks of, or NULL. */
 struct hqq_pair *hqq_doorbell_find(const struct hqq_endpoint *endpoint, const struct hqq_token *token);
 
+/* A token of it has come: who offered it may send, so its ring may be looked at. */
+void hqq_doorbell_meet(struct hqq_endpoint *endpoint, struct hqq_pair *pair);
+
+/* Out of all lists; nobody is told. */
+void hqq_doorbell_unlist(struct hqq_endpoint *endpoint, struct hqq_pair *pair);
+
+/* A bell of it has come: it is looked at from now on, and if that happens a lot all others are, too. */
+void hqq_doorbell_rung(struct hqq_endpoint *endpoint, struct hqq_pair *pair);
+
 /* The pair is looked at from now on. */
 void hqq_doorbell_activate(struct hqq_endpoint *endpoint, struct hqq_pair *pair);
 
@@ -32,9 +41,6 @@ void hqq_doorbell_disarm(struct hqq_endpoint *endpoint);
 
 /* True if a token speaks of the arming that is in force: it is not to be thrown away. */
 bool hqq_doorbell_is_news(const struct hqq_endpoint *endpoint, const struct hqq_token *token);
-
-/* Pairs that were offered to us and not proved yet. */
-uint32_t hqq_doorbell_unproved(const struct hqq_endpoint *endpoint);
 
 /* A receive begins. With another thread asleep all links are parked; when it has been calm for a while no longer. */
 void hqq_doorbell_enter(struct hqq_endpoint *endpoint);

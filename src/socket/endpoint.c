@@ -107,7 +107,11 @@ static void begin(struct hqq_endpoint *endpoint, int fd, const struct hqq_rule *
     hqq_store32_relaxed(&endpoint->is_kernel_only, 0);
     hqq_store_pointer_release(&endpoint->offered, NULL);
     endpoint->shared = hqq_shared_take();
-    endpoint->pairs = endpoint->active = endpoint->current = NULL;
+    endpoint->pairs = endpoint->active = endpoint->current = endpoint->swept = NULL;
+    endpoint->pairs_last = endpoint->active_last = NULL;
+    endpoint->unproved_count = endpoint->head_count = endpoint->woken = 0;
+    endpoint->has_noted = false;
+    memset(endpoint->by_id, 0, sizeof(endpoint->by_id));
     endpoint->pair_count = endpoint->turn = endpoint->run = endpoint->calm = 0;
     endpoint->head_is_data = endpoint->is_parked = endpoint->may_meet_tokens = endpoint->is_receiver = false;
     endpoint->listener = endpoint->ghost = -1;

@@ -26,6 +26,7 @@
 
 #define HQQ_TABLE_SIZE 65536
 #define HQQ_ROUTE_BUCKETS 64
+#define HQQ_ID_BUCKETS 128
 #define HQQ_CALLERS 4
 
 /* is_kernel_only where the socket was shut down for reading: its queue may be looked at. */
@@ -64,8 +65,8 @@ struct hqq_route {
     uint64_t sent_ticks, checked_ticks;
     uint64_t stuck_r, stuck_ns; /* since when the peer has not read beyond r though there was something; 0: it has */
     uint64_t retry_ns, backoff_ns;
-    int path_fd; /* O_PATH, so that tokens reach this inode and no other; -1: none */
-    uint64_t device, inode;
+    int path_fd; /* O_PATH, so that tokens reach this inode and no other; -1: none, or opened for each token */
+    struct hqq_inode inode;
 };
 
 struct hqq_endpoint {
@@ -86,15 +87,19 @@ struct hqq_endpoint {
 
     /* Receiving. */
     alignas(HQQ_CACHE_LINE) struct hqq_lock receive_lock;
-    hqq_atomic_u32 sleepers;    /* threads that sleep in the kernel for it */
-    hqq_atomic_pointer offered; /* pairs that the sending side made, to be taken over */
-    struct hqq_pair *pairs;     /* all */
-    struct hqq_pair *active;    /* those to look at: not known to be armed and empty */
-    struct hqq_pair *current;   /* the one last delivered from */
-    uint32_t pair_count;
+    hqq_atomic_u32 sleepers;               /* threads that sleep in the kernel for it */
+    hqq_atomic_pointer offered;            /* pairs that the sending side made, to be taken over */
+    struct hqq_pair *pairs, *pairs_last;   /* all, the oldest first */
+    struct hqq_pair *active, *active_last; /* those to look at: not known to be armed and empty */
+    struct hqq_pair *current;              /* the one last delivered from */
+    struct hqq_pair *swept;                /* where the next sweep begins; NULL: at the first */
+    uint32_t pair_count, unproved_count;
     uint32_t turn;           /* datagrams from the rings since the kernel's queue was looked at */
     uint32_t run;            /* datagrams from current in a row */
-    bool head_is_data;       /* the kernel's head is a datagram, and limits are set */
+    uint32_t head_count;     /* which datagram of the kernel's head limits are for */
+    uint32_t woken;          /* pairs that bells made active, one soon after the other */
+    bool head_is_data;       /* the kernel's head is a datagram, before which the rings have their turn, up to limits */
+    bool has_noted;          /* a barrier has been noted since the kernel's queue was last empty */
     bool is_parked;          /* all doors say so */
     bool is_inherited;       /* from the parent: its links and its rendezvous are not ours to end */
     bool is_receiver;        /* this process is the one that receives */
@@ -105,6 +110,7 @@ struct hqq_endpoint {
     uint32_t listen_countdown, listen_interval;
     int ghost; /* a duplicate for threads that sleep on a closed descriptor, or -1 */
     uint64_t spin_budget_ns;
+    struct hqq_pair *by_id[HQQ_ID_BUCKETS];
     struct sockaddr_un name; /* its own, 0 long: none */
     socklen_t name_length;
 

@@ -46,7 +46,7 @@ static bool hear(struct hqq_endpoint *endpoint, int caller)
         return true;
     }
     hqq_doorbell_sweep(endpoint);
-    if (endpoint->pair_count >= PAIRS_MAX || hqq_doorbell_unproved(endpoint) >= UNPROVED_MAX) {
+    if (endpoint->pair_count >= PAIRS_MAX || endpoint->unproved_count >= UNPROVED_MAX) {
         hqq_log(HQQ_LOG_WARN, "an offered link is refused: there are too many");
         hqq_add_relaxed(&endpoint->counters->links_refused, 1);
         hqq_pair_drop(pair);
@@ -75,9 +75,12 @@ static void accept_offers(struct hqq_endpoint *endpoint)
         if (caller < 0)
             return;
         if (hear(endpoint, caller)) {
-            hqq_close_hidden(caller);
+            hqq_libc.close(caller);
             continue;
         }
+        caller = hqq_hide_descriptor(caller);
+        if (caller < 0)
+            continue;
         hqq_close_hidden(endpoint->caller[HQQ_CALLERS - 1]); /* the one that has been silent longest */
         memmove(&endpoint->caller[1], &endpoint->caller[0], (HQQ_CALLERS - 1) * sizeof(int));
         endpoint->caller[0] = caller;

@@ -16,6 +16,7 @@
 #include "platform/clock.h"
 #include "platform/process.h"
 #include "platform/sys.h"
+#include "socket/alive.h"
 #include "socket/pool.h"
 
 /* The largest region that is accepted from a peer: what the largest configuration makes, and some. */
@@ -65,6 +66,7 @@ static struct hqq_pair *view(const struct hqq_mapping *mapping, const struct hqq
     if (pair->may_compare)
         hqq_store_relaxed(&pair->own->owner, hqq_process_self());
     hqq_store32_relaxed(&pair->own->can_barrier, hqq_barrier_register());
+    hqq_pair_note_cpu(pair);
     return pair;
 }
 
@@ -176,6 +178,12 @@ bool hqq_pair_peer_is_missing(const struct hqq_pair *pair)
 {
     uint64_t owner = hqq_load_relaxed(&pair->peer->owner);
     return pair->may_compare && owner != HQQ_PROCESS_UNKNOWN && hqq_process_is_missing(owner);
+}
+
+bool hqq_pair_peer_was_missing(const struct hqq_pair *pair, uint64_t ticks)
+{
+    uint64_t owner = hqq_load_relaxed(&pair->peer->owner);
+    return pair->may_compare && owner != HQQ_PROCESS_UNKNOWN && hqq_alive_is_missing(owner, ticks);
 }
 
 bool hqq_pair_peer_is_dead(const struct hqq_pair *pair)

@@ -22,8 +22,10 @@
 
 #include "base/atomic.h"
 #include "platform/shm.h"
+#include "platform/sys.h"
 #include "ring/ring.h"
 #include "socket/config.h"
+#include "socket/inode.h"
 #include "socket/token.h"
 
 /*
@@ -53,7 +55,7 @@ struct hqq_pair_side {
     alignas(HQQ_CACHE_LINE) hqq_atomic_u32 stage; /* enum hqq_stage */
     hqq_atomic_u32 can_barrier;                   /* its process makes and passes barriers of membarrier(2) */
     hqq_atomic_u32 is_light;                      /* it publishes without a fence */
-    hqq_atomic_u32 cpu;                           /* a hint: where it last began to wait, plus one; 0: it never did */
+    hqq_atomic_u32 cpu;                           /* a hint: where it last waited, rang or took part, plus one */
     hqq_atomic_u64 echo;                          /* of the last PROOF it met */
     hqq_atomic_u64 owner;                         /* identity of its process */
 };
@@ -90,8 +92,9 @@ struct hqq_pair {
     struct hqq_mapping mapping;
 
     /* Receiving; under the receive lock. */
-    alignas(HQQ_CACHE_LINE) struct hqq_pair *next; /* of all pairs of the endpoint */
-    struct hqq_pair *active_next, **active_place;  /* of those whose rings are looked at */
+    alignas(HQQ_CACHE_LINE) struct hqq_pair *next, *previous; /* of all pairs of the endpoint */
+    struct hqq_pair *active_next, *active_previous;           /* of those whose rings are looked at */
+    struct hqq_pair *id_next;                                 /* of those whose ids share a bucket */
     bool is_active, is_met;
     bool is_attached; /* the peer made it */
     uint64_t since_ns;
@@ -99,15 +102,16 @@ struct hqq_pair {
     uint32_t epoch;               /* of the last arming */
     uint64_t passed;              /* the highest barrier whose token has been met */
     uint64_t told;                /* w when an edge-triggered wait was last told of it */
-    uint64_t noted;               /* a barrier that was seen before a look at the kernel's queue; 0: none */
+    uint64_t noted;               /* a barrier that was seen in the way */
     uint64_t limit;               /* before the datagram at the head of the kernel's queue: what lies before this */
+    uint32_t limit_of;            /* which of those datagrams the limit was noted for */
     struct sockaddr_storage name; /* the peer's, as the kernel told; may be a byte longer than sockaddr_un */
     socklen_t name_length;
 
     /* Sending; under the send lock. */
     alignas(HQQ_CACHE_LINE) struct hqq_pair *reply_next; /* of those that replies may go through, by name */
     bool is_for_replies;
-    uint64_t device, inode; /* of the peer's path when it proved itself */
+    struct hqq_inode inode; /* of the peer's path when it proved itself */
     uint64_t barrier;       /* the last one sent */
     uint64_t message;       /* id of the last chunked datagram */
 };
@@ -117,6 +121,16 @@ int hqq_pair_create(const struct hqq_rule *rule, int *ret_fd, struct hqq_pair **
 
 /* Maps what was offered, after checking all of it. fd stays the caller's. */
 int hqq_pair_attach(int fd, struct hqq_pair **ret_pair);
+
+/* Tells the peer on which processor this side is, so that its spins know whether they are in the way. Where it changes
+ * seldom it is a load. */
+static inline uint32_t hqq_pair_note_cpu(const struct hqq_pair *pair)
+{
+    uint32_t own = (uint32_t)hqq_sys.cpu_now() + 1;
+    if (hqq_load32_relaxed(&pair->own->cpu) != own)
+        hqq_store32_relaxed(&pair->own->cpu, own);
+    return own;
+}
 
 /* The last of two holders, the sending side and the receiving one, unmaps it. */
 void hqq_pair_drop(struct hqq_pair *pair);
@@ -138,6 +152,9 @@ void hqq_pair_reset_lock(void);
 
 /* True if there is no process of that number: quick, and misses those that are dead and not waited for. */
 bool hqq_pair_peer_is_missing(const struct hqq_pair *pair);
+
+/* The same, as of at most 20 us ago; nearly free where its process was asked for by then, for whatever pair. */
+bool hqq_pair_peer_was_missing(const struct hqq_pair *pair, uint64_t ticks);
 
 /* True if the peer's process runs no more for certain. */
 bool hqq_pair_peer_is_dead(const struct hqq_pair *pair);

@@ -32,13 +32,13 @@ static void meet_token(struct hqq_endpoint *endpoint, int fd, const struct hqq_t
     }
     switch (token->kind) {
     case HQQ_TOKEN_BARRIER:
-        pair->is_met = true;
+        hqq_doorbell_meet(endpoint, pair);
         if ((int64_t)(token->value - pair->passed) > 0)
             pair->passed = token->value;
         break;
     case HQQ_TOKEN_PROOF:
         if (!pair->is_met) {
-            pair->is_met = true;
+            hqq_doorbell_meet(endpoint, pair);
             hqq_add_relaxed(&endpoint->counters->links_opened, 1);
             hqq_store32_relaxed(&endpoint->counters->reason, HQQ_SOCKET_ACCELERATED);
             if (hqq_lock_take(&endpoint->send_lock)) {
@@ -47,6 +47,9 @@ static void meet_token(struct hqq_endpoint *endpoint, int fd, const struct hqq_t
             }
         }
         hqq_store_release(&pair->own->echo, token->value);
+        break;
+    case HQQ_TOKEN_BELL:
+        hqq_doorbell_rung(endpoint, pair);
         break;
     default:
         break;
@@ -200,7 +203,7 @@ bool hqq_queue_may_pop(struct hqq_endpoint *endpoint, const struct hqq_token *to
         if (token->kind == HQQ_TOKEN_BARRIER && (int64_t)(token->value - pair->passed) > 0)
             pair->passed = token->value;
         if (token->kind == HQQ_TOKEN_BARRIER && !pair->is_attached)
-            pair->is_met = true;
+            hqq_doorbell_meet(endpoint, pair);
         hqq_doorbell_activate(endpoint, pair);
     }
     hqq_doorbell_arm(endpoint);

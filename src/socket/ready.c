@@ -18,10 +18,9 @@ bool hqq_receive_is_ready(struct hqq_endpoint *endpoint, int fd)
     if (endpoint->offered)
         hqq_offers_take_over(endpoint);
     for (int i = 0; i < 1024; i++) {
-        struct hqq_head head;
         struct hqq_pair *broken = NULL;
         for (struct hqq_pair *pair = endpoint->active; pair && !broken; pair = pair->active_next) {
-            enum hqq_look look = hqq_rings_look(pair, &head);
+            enum hqq_look look = hqq_rings_look(endpoint, pair);
             if (look == HQQ_LOOK_DATA)
                 return true;
             if (look == HQQ_LOOK_BROKEN)
@@ -32,7 +31,6 @@ bool hqq_receive_is_ready(struct hqq_endpoint *endpoint, int fd)
             continue;
         }
         struct hqq_token token;
-        hqq_rings_note_barriers(endpoint);
         switch (hqq_queue_ask(fd, &token)) {
         case HQQ_QUEUE_END:
             hqq_store32_relaxed(&endpoint->is_kernel_only, HQQ_KERNEL_ONLY_SHUT);

@@ -39,7 +39,6 @@ static ssize_t take_from_kernel(const struct hqq_receiving *receiving)
         if (endpoint->may_meet_tokens && !endpoint->head_is_data) {
             struct hqq_token token;
             long error = 0;
-            hqq_rings_note_barriers(endpoint);
             switch (hqq_queue_look(receiving->fd, &token, &error)) {
             case HQQ_QUEUE_ERROR:
                 return error;
@@ -95,8 +94,11 @@ static ssize_t take_next(const struct hqq_receiving *receiving)
     }
     hqq_offers_look(endpoint, false);
     ssize_t result = take_from_kernel(receiving);
-    if (result == HQQ_RECEIVE_NOTHING && endpoint->active)
-        return hqq_rings_take(receiving);
+    if (result != HQQ_RECEIVE_NOTHING || !endpoint->active)
+        return result;
+    result = hqq_rings_take(receiving);
+    if (__builtin_expect(result == HQQ_RECEIVE_NOTHING && endpoint->has_noted, 0)) /* it saw a barrier just now */
+        result = take_from_kernel(receiving);
     return result;
 }
 
@@ -160,7 +162,7 @@ static ssize_t wait_and_take(const struct hqq_receiving *receiving)
             return result;
         if (hqq_load32_relaxed(&endpoint->is_kernel_only) != 0)
             return HQQ_RECEIVE_KERNELS;
-        if (hqq_spin_for_data(endpoint))
+        if (hqq_spin_for_data(endpoint, receiving->fd))
             continue;
         if (timeout != HQQ_FOREVER && until == HQQ_FOREVER)
             until = hqq_deadline_after(hqq_clock_ns(), timeout);
@@ -307,11 +309,9 @@ void hqq_receive_end_all(struct hqq_endpoint *endpoint, bool is_own)
         if (is_own) {
             hqq_doorbell_break(endpoint, pair);
         } else { /* the region is the parent's */
-            endpoint->pairs = pair->next;
+            hqq_doorbell_unlist(endpoint, pair);
             hqq_pair_drop(pair);
         }
     }
-    endpoint->active = endpoint->current = NULL;
-    endpoint->pair_count = 0;
     endpoint->head_is_data = false;
 }

@@ -131,14 +131,13 @@ static int place_path(const struct hqq_rule *rule, const char *path, int path_fd
     char text[100];
     int flags = path_fd >= 0 ? AT_EMPTY_PATH : 0;
     if (statx(path_fd >= 0 ? path_fd : AT_FDCWD, path_fd >= 0 ? "" : path, flags,
-              STATX_TYPE | STATX_INO | STATX_UID | STATX_BTIME, &status) != 0)
+              STATX_TYPE | STATX_UID | HQQ_INODE_MASK, &status) != 0)
         return -errno;
     if (!S_ISSOCK(status.stx_mode))
         return -ENOTSOCK;
     place->has_owner = true;
     place->owner = status.stx_uid;
-    place->device = (uint64_t)status.stx_dev_major << 32 | status.stx_dev_minor;
-    place->inode = status.stx_ino;
+    place->inode = hqq_inode_of(&status);
     if (rule->rendezvous == HQQ_RENDEZVOUS_FILE) {
         struct sockaddr_un *at = &place->rendezvous;
         size_t length = strnlen(path, sizeof(at->sun_path));
@@ -150,8 +149,8 @@ static int place_path(const struct hqq_rule *rule, const char *path, int path_fd
         return 0;
     }
     bool has_birth = (status.stx_mask & STATX_BTIME) != 0;
-    snprintf(text, sizeof(text), "hqq/1/%llx-%llx-%llx.%x", (unsigned long long)place->device,
-             (unsigned long long)place->inode, has_birth ? (unsigned long long)status.stx_btime.tv_sec : 0,
+    snprintf(text, sizeof(text), "hqq/1/%llx-%llx-%llx.%x", (unsigned long long)place->inode.device,
+             (unsigned long long)place->inode.number, has_birth ? (unsigned long long)status.stx_btime.tv_sec : 0,
              has_birth ? status.stx_btime.tv_nsec : 0);
     set_abstract(place, text);
     return 0;
@@ -325,12 +324,10 @@ int hqq_rendezvous_accept(const struct hqq_rule *rule, int listener)
     int saved = errno;
     int fd = hqq_libc.accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     int result = fd < 0 ? -errno : check_peer(rule, fd, false, 0);
-    if (result == 0)
-        result = hqq_hide_descriptor(fd);
-    else if (fd >= 0)
+    if (result != 0 && fd >= 0)
         hqq_libc.close(fd);
     errno = saved;
-    return result;
+    return result != 0 ? result : fd;
 }
 
 int hqq_rendezvous_hear(int caller)

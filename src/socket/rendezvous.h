@@ -14,6 +14,7 @@
 #include <sys/un.h>
 
 #include "socket/config.h"
+#include "socket/inode.h"
 
 /* Which socket is meant, and whose it is. */
 struct hqq_place {
@@ -21,7 +22,7 @@ struct hqq_place {
     socklen_t rendezvous_length;
     bool has_owner; /* a path has; an abstract name has not */
     uid_t owner;
-    uint64_t device, inode; /* of a path, else 0 */
+    struct hqq_inode inode; /* of a path, else 0 */
 };
 
 /* Where the rendezvous for the socket at an address is. 0 or -errno: -ENOENT and the like, -EINVAL for what has none
@@ -45,7 +46,8 @@ int hqq_rendezvous_offer(int fd, int memory_fd);
 /* True unless somebody listens there. */
 bool hqq_rendezvous_is_deserted(const struct hqq_place *place);
 
-/* The next caller, who may not have spoken yet: a hidden descriptor, or -errno; -EAGAIN: nobody called. */
+/* The next caller, who may not have spoken yet: a descriptor that is to be hidden if it is kept, or -errno; -EAGAIN:
+ * nobody called. */
 int hqq_rendezvous_accept(const struct hqq_rule *rule, int listener);
 
 /* What a caller offers: a memfd that is the caller of this function's, or -errno; -EAGAIN: he has not spoken yet. */

@@ -12,8 +12,13 @@
 /* Datagrams from one ring before the next has its turn. */
 #define RING_TURN 32
 
+/* What is at the head of a ring, checked. */
+struct head {
+    uint64_t position, slots, length, barrier;
+};
+
 /* The producer publishes the slots of a datagram from last to first, so that all are there once the first is. */
-static bool is_whole(const struct hqq_ring *ring, const struct hqq_head *head)
+static bool is_whole(const struct hqq_ring *ring, const struct head *head)
 {
     for (uint64_t i = 1; i < head->slots; i++) {
         if (hqq_load_acquire(hqq_ring_seq(ring, head->position + i)) != head->position + i + 1) /* edge R1 */
@@ -22,10 +27,10 @@ static bool is_whole(const struct hqq_ring *ring, const struct hqq_head *head)
     return true;
 }
 
-enum hqq_look hqq_rings_look(const struct hqq_pair *pair, struct hqq_head *ret_head)
+static enum hqq_look look_at(const struct hqq_pair *pair, struct head *ret_head)
 {
     const struct hqq_ring *ring = &pair->rx;
-    struct hqq_head head = {.slots = 1};
+    struct head head = {.slots = 1};
     if (!pair->is_met || !hqq_ring_peek(ring, &head.position)) /* until a token came nobody has proved anything */
         return HQQ_LOOK_EMPTY;
     const hqq_atomic_u64 *element = hqq_ring_packet(ring, head.position);
@@ -49,7 +54,7 @@ enum hqq_look hqq_rings_look(const struct hqq_pair *pair, struct hqq_head *ret_h
 }
 
 /* Copies the datagram into the app's vectors. Returns how many bytes. */
-static size_t copy_out(const struct hqq_pair *pair, const struct hqq_head *head, const struct msghdr *message)
+static size_t copy_out(const struct hqq_pair *pair, const struct head *head, const struct msghdr *message)
 {
     struct hqq_cursor cursor = {.part = message->msg_iov, .parts = message->msg_iovlen};
     const struct hqq_ring *ring = &pair->rx;
@@ -76,7 +81,7 @@ static void tell_name(const struct hqq_pair *pair, struct msghdr *message)
 }
 
 /* Takes the datagram at the head. HQQ_RECEIVE_NOTHING if the sender took it back in between. */
-static ssize_t take(const struct hqq_receiving *receiving, struct hqq_pair *pair, const struct hqq_head *head)
+static ssize_t take(const struct hqq_receiving *receiving, struct hqq_pair *pair, const struct head *head)
 {
     struct hqq_endpoint *endpoint = receiving->endpoint;
     struct hqq_ring *ring = &pair->rx;
@@ -108,6 +113,33 @@ static ssize_t take(const struct hqq_receiving *receiving, struct hqq_pair *pair
     return (ssize_t)(receiving->flags & MSG_TRUNC ? head->length : copied);
 }
 
+static enum hqq_look look_and_note(struct hqq_endpoint *endpoint, struct hqq_pair *pair, struct head *ret_head)
+{
+    enum hqq_look look = look_at(pair, ret_head);
+    if (__builtin_expect(look == HQQ_LOOK_BLOCKED, 0)) {
+        pair->noted = ret_head->barrier;
+        endpoint->has_noted = true;
+    }
+    return look;
+}
+
+enum hqq_look hqq_rings_look(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
+{
+    struct head head;
+    return look_and_note(endpoint, pair, &head);
+}
+
+/* True if it goes before the datagram at the head of the kernel's queue. The limit is noted when the ring is first
+ * looked at after that datagram was seen. */
+static bool is_within_limit(const struct hqq_endpoint *endpoint, struct hqq_pair *pair, uint64_t position)
+{
+    if (pair->limit_of != endpoint->head_count) {
+        pair->limit_of = endpoint->head_count;
+        pair->limit = hqq_load_relaxed(hqq_ring_w(&pair->rx));
+    }
+    return hqq_ring_distance(position, pair->limit) < 0;
+}
+
 ssize_t hqq_rings_take(const struct hqq_receiving *receiving)
 {
     struct hqq_endpoint *endpoint = receiving->endpoint;
@@ -119,11 +151,11 @@ ssize_t hqq_rings_take(const struct hqq_receiving *receiving)
         endpoint->run = 0;
     }
     while (pair) {
-        struct hqq_head head;
+        struct head head;
         struct hqq_pair *next = pair->active_next ? pair->active_next : endpoint->active;
-        enum hqq_look look = hqq_rings_look(pair, &head);
+        enum hqq_look look = look_and_note(endpoint, pair, &head);
         if (__builtin_expect(look == HQQ_LOOK_DATA, 1) &&
-            (!endpoint->head_is_data || hqq_ring_distance(head.position, pair->limit) < 0)) {
+            (!endpoint->head_is_data || is_within_limit(endpoint, pair, head.position))) {
             ssize_t result = take(receiving, pair, &head);
             if (__builtin_expect(result != HQQ_RECEIVE_NOTHING, 1)) {
                 endpoint->run = pair == endpoint->current && !(receiving->flags & MSG_PEEK) ? endpoint->run + 1 : 0;
@@ -143,27 +175,21 @@ ssize_t hqq_rings_take(const struct hqq_receiving *receiving)
     return HQQ_RECEIVE_NOTHING;
 }
 
-bool hqq_rings_have_data(const struct hqq_endpoint *endpoint)
+bool hqq_rings_have_data(struct hqq_endpoint *endpoint)
 {
-    for (const struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next) {
-        struct hqq_head head;
-        if (hqq_rings_look(pair, &head) == HQQ_LOOK_DATA)
+    for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next) {
+        if (hqq_rings_look(endpoint, pair) == HQQ_LOOK_DATA)
             return true;
     }
     return false;
 }
 
-void hqq_rings_note_barriers(struct hqq_endpoint *endpoint)
-{
-    for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next) {
-        struct hqq_head head;
-        pair->noted = hqq_rings_look(pair, &head) == HQQ_LOOK_BLOCKED ? head.barrier : 0;
-    }
-}
-
 bool hqq_rings_pass_noted(struct hqq_endpoint *endpoint)
 {
     bool has_passed = false;
+    if (__builtin_expect(!endpoint->has_noted, 1))
+        return false;
+    endpoint->has_noted = false;
     for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next) {
         if (pair->noted > pair->passed) {
             pair->passed = pair->noted;
@@ -176,22 +202,25 @@ bool hqq_rings_pass_noted(struct hqq_endpoint *endpoint)
 
 void hqq_rings_set_limits(struct hqq_endpoint *endpoint)
 {
-    for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next)
-        pair->limit = hqq_load_relaxed(hqq_ring_w(&pair->rx));
+    endpoint->head_count++;
     endpoint->head_is_data = true;
 }
 
 /* What is found is fetched at once, packet and payload, as the caller is about to take it. */
 bool hqq_receive_glance(struct hqq_endpoint *endpoint)
 {
-    for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next) {
+    struct hqq_pair *first = endpoint->current ? endpoint->current : endpoint->active;
+    for (struct hqq_pair *pair = first; pair;) {
         const struct hqq_ring *ring = &pair->rx;
-        if (!pair->is_met || !hqq_ring_is_readable(ring))
-            continue;
-        uint64_t position = hqq_load_relaxed(hqq_ring_r(ring));
-        hqq_prefetch_write(hqq_ring_packet(ring, position));
-        hqq_prefetch_read(hqq_ring_buffer(ring, position));
-        return true;
+        if (pair->is_met && hqq_ring_is_readable(ring)) {
+            uint64_t position = hqq_load_relaxed(hqq_ring_r(ring));
+            hqq_prefetch_write(hqq_ring_packet(ring, position));
+            hqq_prefetch_read(hqq_ring_buffer(ring, position));
+            return true;
+        }
+        pair = pair->active_next ? pair->active_next : endpoint->active;
+        if (pair == first)
+            break;
     }
     return false;
 }

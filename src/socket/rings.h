@@ -11,11 +11,6 @@
 
 #include "socket/receive.h"
 
-/* What is at the head of a ring, checked. */
-struct hqq_head {
-    uint64_t position, slots, length, barrier;
-};
-
 enum hqq_look {
     HQQ_LOOK_EMPTY,
     HQQ_LOOK_BLOCKED, /* its barrier has not been passed */
@@ -23,22 +18,19 @@ enum hqq_look {
     HQQ_LOOK_BROKEN, /* nothing that an honest peer writes */
 };
 
-/* *ret_head is untouched where the ring is empty or broken. */
-enum hqq_look hqq_rings_look(const struct hqq_pair *pair, struct hqq_head *ret_head);
+/* What is at the head of a ring. A barrier in the way is noted. */
+enum hqq_look hqq_rings_look(struct hqq_endpoint *endpoint, struct hqq_pair *pair);
 
 /* True if one of them has something that may be taken now. */
-bool hqq_rings_have_data(const struct hqq_endpoint *endpoint);
+bool hqq_rings_have_data(struct hqq_endpoint *endpoint);
 
 /* Takes the next datagram from the rings: that of the current one, for a while, then of those behind it. With limits,
  * only what was there when a datagram was seen at the head of the kernel's queue. Returns what recvmsg() would, or
  * HQQ_RECEIVE_NOTHING. */
 ssize_t hqq_rings_take(const struct hqq_receiving *receiving);
 
-/* Notes which barriers stand in the way, before a look at the kernel's queue. */
-void hqq_rings_note_barriers(struct hqq_endpoint *endpoint);
-
-/* The queue was empty after they were noted: their tokens, which were sent before, are lost, or another process took
- * them. True if there were any. */
+/* The kernel's queue is empty: barriers that were noted before it was looked at, and whose tokens were sent before that,
+ * have lost them, or another process took them. True if there were any. */
 bool hqq_rings_pass_noted(struct hqq_endpoint *endpoint);
 
 /* A datagram is at the head of the kernel's queue: what the rings hold now goes before it. */

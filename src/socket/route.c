@@ -99,10 +99,8 @@ struct hqq_route *hqq_route_connect(struct hqq_endpoint *endpoint, const struct 
     if (!route)
         return NULL;
     route->is_connected = true;
-    if (hqq_rendezvous_place(rule, &route->name, route->name_length, -1, &place) == 0) {
-        route->device = place.device;
+    if (hqq_rendezvous_place(rule, &route->name, route->name_length, -1, &place) == 0)
         route->inode = place.inode;
-    }
     return route;
 }
 

@@ -6,7 +6,9 @@
 #define HQQ_SOCKET_ROUTE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "socket/endpoint.h"
 
@@ -29,9 +31,22 @@ enum hqq_way {
  * a datagram is sent through the kernel. enum hqq_way, or -errno. */
 int hqq_route_advance(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd);
 
-/* Where tokens go: NULL for a connected socket, the very inode where a path is held, else the name. */
-const struct sockaddr *hqq_route_address(const struct hqq_route *route, struct sockaddr_un *by_inode,
-                                         socklen_t *ret_length);
+/* Where tokens go: nowhere in particular for a connected socket, to the very inode of a path, else to the name. */
+struct hqq_target {
+    struct sockaddr_un name;
+    socklen_t length; /* 0: the socket is connected */
+    int lent;         /* a descriptor that was opened for this, or -1 */
+};
+
+/* 0 or -errno: the path leads elsewhere by now, or there is no descriptor to be had. Then hqq_route_target_done(). */
+int hqq_route_target(const struct hqq_route *route, struct hqq_target *ret_target);
+void hqq_route_target_done(struct hqq_target *target);
+
+/* As calls want it. */
+static inline const struct sockaddr *hqq_target_address(const struct hqq_target *target)
+{
+    return target->length != 0 ? (const struct sockaddr *)(const void *)&target->name : NULL;
+}
 
 /* What is so once the token that was due has been sent, waiting, and nothing else has been sent meanwhile. */
 void hqq_route_proved(struct hqq_route *route);

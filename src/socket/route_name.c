@@ -27,10 +27,10 @@ bool hqq_route_is_current(const struct hqq_route *route)
         return true;
     path_of(route, path);
     int saved = errno;
-    bool is_there = statx(AT_FDCWD, path, 0, STATX_INO, &status) == 0;
+    bool is_there = statx(AT_FDCWD, path, 0, HQQ_INODE_MASK, &status) == 0;
     errno = saved;
-    return is_there && route->inode == status.stx_ino &&
-           route->device == ((uint64_t)status.stx_dev_major << 32 | status.stx_dev_minor);
+    struct hqq_inode inode = is_there ? hqq_inode_of(&status) : (struct hqq_inode){0};
+    return is_there && hqq_inode_is_same(&inode, &route->inode);
 }
 
 bool hqq_route_is_deserted(const struct hqq_route *route)
@@ -49,22 +49,29 @@ bool hqq_route_is_deserted(const struct hqq_route *route)
     return is_deserted;
 }
 
-int hqq_route_hold_path(struct hqq_route *route)
+static int open_path(const struct hqq_route *route)
 {
     char path[sizeof(route->name.sun_path) + 1];
-    if (route->is_connected || !hqq_route_is_path(route) || route->path_fd >= 0)
-        return 0;
     path_of(route, path);
     int saved = errno;
     int fd = hqq_libc.open(path, O_PATH | O_CLOEXEC);
-    int result = fd < 0 ? -errno : 0;
+    int result = fd < 0 ? -errno : fd;
     errno = saved;
-    if (result == 0) {
-        fd = hqq_hide_descriptor(fd);
-        route->path_fd = fd >= 0 ? fd : -1;
-        result = fd >= 0 ? 0 : fd;
-    }
     return result;
+}
+
+/* Where hidden descriptors have run out, each token opens the path for itself, as long as births tell its inode from
+ * one that has taken its number. */
+int hqq_route_hold_path(struct hqq_route *route)
+{
+    if (route->is_connected || !hqq_route_is_path(route) || route->path_fd >= 0)
+        return 0;
+    int fd = open_path(route);
+    if (fd < 0)
+        return fd;
+    int hidden = hqq_hide_descriptor(fd);
+    route->path_fd = hidden >= 0 ? hidden : -1;
+    return 0;
 }
 
 void hqq_route_let_path_go(struct hqq_route *route)
@@ -73,32 +80,65 @@ void hqq_route_let_path_go(struct hqq_route *route)
     route->path_fd = -1;
 }
 
-const struct sockaddr *hqq_route_address(const struct hqq_route *route, struct sockaddr_un *by_inode,
-                                         socklen_t *ret_length)
+/* The path, opened for one token. -ECONNREFUSED: it leads elsewhere; -ENOBUFS: not now. */
+static int lend_path(const struct hqq_route *route)
 {
-    *ret_length = 0;
-    if (route->is_connected)
-        return NULL;
-    if (route->path_fd >= 0) {
-        by_inode->sun_family = AF_UNIX;
-        snprintf(by_inode->sun_path, sizeof(by_inode->sun_path), "/proc/self/fd/%d", route->path_fd);
-        *ret_length = sizeof(*by_inode);
-        return (const struct sockaddr *)(const void *)by_inode;
+    struct statx status;
+    int fd = route->inode.born_ns != 0 ? open_path(route) : -ENOBUFS;
+    if (fd < 0)
+        return fd == -ENOENT || fd == -ENOTDIR ? -ECONNREFUSED : -ENOBUFS;
+    int saved = errno;
+    bool is_known = statx(fd, "", AT_EMPTY_PATH, HQQ_INODE_MASK, &status) == 0;
+    struct hqq_inode inode = is_known ? hqq_inode_of(&status) : (struct hqq_inode){0};
+    if (!hqq_inode_is_same(&inode, &route->inode)) {
+        hqq_libc.close(fd);
+        fd = -ECONNREFUSED;
     }
-    *ret_length = route->name_length;
-    return (const struct sockaddr *)(const void *)&route->name;
+    errno = saved;
+    return fd;
+}
+
+int hqq_route_target(const struct hqq_route *route, struct hqq_target *ret_target)
+{
+    struct hqq_target target = {.lent = -1};
+    if (!route->is_connected && hqq_route_is_path(route)) {
+        int fd = route->path_fd >= 0 ? route->path_fd : lend_path(route);
+        if (fd < 0)
+            return fd;
+        target.lent = fd != route->path_fd ? fd : -1;
+        target.name.sun_family = AF_UNIX;
+        snprintf(target.name.sun_path, sizeof(target.name.sun_path), "/proc/self/fd/%d", fd);
+        target.length = sizeof(target.name);
+    } else if (!route->is_connected) {
+        target.name = route->name;
+        target.length = route->name_length;
+    }
+    *ret_target = target;
+    return 0;
+}
+
+void hqq_route_target_done(struct hqq_target *target)
+{
+    int saved = errno;
+    if (target->lent >= 0)
+        hqq_libc.close(target->lent);
+    target->lent = -1;
+    errno = saved;
 }
 
 int hqq_route_send_token(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd, enum hqq_token_kind kind,
                          uint64_t value)
 {
     struct hqq_token token = hqq_token_make(route->pair->id, kind, value);
-    struct sockaddr_un by_inode;
-    socklen_t length;
-    const struct sockaddr *address = hqq_route_address(route, &by_inode, &length);
+    struct hqq_target target;
+    int result = hqq_route_target(route, &target);
+    if (result != 0)
+        return result;
+    hqq_pair_note_cpu(route->pair);
     HQQ_POINT("socket.token");
-    long result = hqq_kernel_sendto(fd, &token, sizeof(token), address, length);
-    if (result >= 0 && kind == HQQ_TOKEN_BELL)
+    long sent = hqq_kernel_sendto(fd, &token, sizeof(token), hqq_target_address(&target), target.length);
+    hqq_route_target_done(&target);
+    if (sent >= 0 && kind == HQQ_TOKEN_BELL)
         hqq_count_own(&endpoint->counters->bells, 1);
-    return result < 0 ? (int)result : 0;
+    return sent < 0 ? (int)sent : 0;
 }

@@ -56,7 +56,7 @@ static int offer(struct hqq_endpoint *endpoint, struct hqq_route *route)
     if (result == 0)
         result = hqq_rendezvous_place(route->rule, &route->name, route->name_length, route->path_fd, &place);
     if (result == 0 && route->is_connected && hqq_route_is_path(route) &&
-        (place.device != route->device || place.inode != route->inode))
+        !hqq_inode_is_same(&place.inode, &route->inode))
         result = -ECONNREFUSED; /* the name is another socket's than the one that this is connected to */
     if (result != 0)
         return result;
@@ -75,7 +75,6 @@ static int offer(struct hqq_endpoint *endpoint, struct hqq_route *route)
         hqq_pair_drop(pair);
         return result;
     }
-    route->device = place.device;
     route->inode = place.inode;
     route->pair = pair;
     memcpy(&pair->name, &route->name, sizeof(route->name));

@@ -20,7 +20,6 @@ void hqq_route_adopt(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
     if (!endpoint->rule || hqq_rendezvous_place(endpoint->rule, (const struct sockaddr_un *)(const void *)address,
                                                 length, -1, &place) != 0)
         return;
-    pair->device = place.device;
     pair->inode = place.inode;
     unsigned bucket = hqq_route_bucket(address, length);
     pair->is_for_replies = true;
@@ -74,12 +73,11 @@ void hqq_route_use_for_replies(struct hqq_endpoint *endpoint, struct hqq_route *
         hqq_route_let_path_go(route);
         return;
     }
-    if (place.device != pair->device || place.inode != pair->inode) { /* the name is another socket's by now */
+    if (!hqq_inode_is_same(&place.inode, &pair->inode)) { /* the name is another socket's by now */
         hqq_store32_release(&pair->given_up, 1);
         hqq_route_let_path_go(route);
         return;
     }
-    route->device = place.device;
     route->inode = place.inode;
     hqq_add32_relaxed(&pair->references, 1);
     route->pair = pair;

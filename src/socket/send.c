@@ -210,7 +210,7 @@ static long send_one_again(const struct sending *sending, uint64_t position)
     uint64_t length = hqq_load_relaxed(&hqq_ring_packet(ring, position)[1 + HQQ_COPY_SIZE]);
     uint64_t slots = hqq_pair_slots(ring, length);
     struct iovec parts[IOV_MAX];
-    struct sockaddr_un by_inode;
+    struct hqq_target target;
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = slots};
     uint64_t expected = position;
     if (length > hqq_pair_longest(route->pair) || slots > IOV_MAX ||
@@ -221,15 +221,15 @@ static long send_one_again(const struct sending *sending, uint64_t position)
         parts[i].iov_base = hqq_ring_buffer(ring, position + i);
         parts[i].iov_len = left < ring->buffer_size ? left : ring->buffer_size;
     }
-    union {
-        const struct sockaddr *in;
-        void *out;
-    } name = {.in = hqq_route_address(route, &by_inode, &message.msg_namelen)};
-    message.msg_name = name.out;
-    long result;
     int tries = RESEND_TRIES;
-    while ((result = hqq_kernel_sendmsg(sending->fd, &message)) == -EAGAIN && tries-- > 0)
-        hqq_sys.sleep_until(hqq_clock_ns() + HQQ_NS_PER_MS);
+    long result = hqq_route_target(route, &target);
+    if (result == 0) {
+        message.msg_name = target.length != 0 ? &target.name : NULL;
+        message.msg_namelen = target.length;
+        while ((result = hqq_kernel_sendmsg(sending->fd, &message)) == -EAGAIN && tries-- > 0)
+            hqq_sys.sleep_until(hqq_clock_ns() + HQQ_NS_PER_MS);
+        hqq_route_target_done(&target);
+    }
     for (uint64_t i = 0; i < slots; i++)
         hqq_ring_release(ring, position + i);
     if (result >= 0)
@@ -263,7 +263,7 @@ static enum outcome check_route(const struct sending *sending, uint64_t ticks)
     struct hqq_route *route = sending->route;
     struct hqq_pair *pair = route->pair;
     struct hqq_ring *ring = &pair->tx;
-    bool is_gone = hqq_pair_peer_is_missing(pair);
+    bool is_gone = hqq_pair_peer_was_missing(pair, ticks);
     if (!is_gone && ticks - route->checked_ticks > STREAM_LOOK * hqq_ticks_long_ago()) {
         route->checked_ticks = ticks;
         if (!hqq_route_is_current(route)) {
@@ -359,12 +359,13 @@ static enum outcome wait_with_token(const struct sending *sending)
     struct hqq_pair *pair = route->pair;
     bool is_proof = route->progress != HQQ_PROGRESS_OPEN;
     uint32_t starts = route->kernel_starts;
-    struct sockaddr_un by_inode;
-    socklen_t length;
-    const struct sockaddr *address = hqq_route_address(route, &by_inode, &length);
-    struct sockaddr_un name = {0}; /* the route may be gone by the time it is used */
-    if (address)
-        memcpy(&name, address, length);
+    struct hqq_target target; /* the route may be gone by the time it is used */
+    if (hqq_route_target(route, &target) != 0)
+        return USE_KERNEL;
+    if (target.lent >= 0) { /* not for as long as this may take: apps should not meet it */
+        hqq_route_target_done(&target);
+        return USE_KERNEL;
+    }
     const struct hqq_token token = hqq_token_make(pair->id, is_proof ? HQQ_TOKEN_PROOF : HQQ_TOKEN_BARRIER,
                                                   is_proof ? route->nonce : pair->barrier + 1);
     hqq_add32_relaxed(&pair->references, 1);
@@ -373,7 +374,7 @@ static enum outcome wait_with_token(const struct sending *sending)
     ssize_t sent;
     pthread_cleanup_push(leave_kernel, route);
     sent = hqq_libc.sendto(sending->fd, &token, sizeof(token), sending->flags | MSG_NOSIGNAL,
-                           address ? (const struct sockaddr *)(const void *)&name : NULL, length);
+                           hqq_target_address(&target), target.length);
     pthread_cleanup_pop(1);
     int error = errno;
     hqq_lock_take(&endpoint->send_lock);

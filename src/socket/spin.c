@@ -4,6 +4,7 @@
 
 #include "platform/clock.h"
 #include "platform/sys.h"
+#include "socket/kernel.h"
 #include "socket/receive.h"
 
 #define SPINS_PER_CLOCK_LOOK 32
@@ -14,6 +15,9 @@
 #define SPACE_LONGEST_NS (2 * HQQ_NS_PER_MS)
 
 #define LONG_AGO_NS (20 * HQQ_NS_PER_US)
+
+/* Bells that come after a longer sleep than this are cheaper than doors that are opened for nothing. */
+#define CALM_NS (1 * HQQ_NS_PER_MS)
 
 static bool is_alone(void)
 {
@@ -31,10 +35,8 @@ static bool is_alone(void)
 
 bool hqq_spin_is_in_the_way(const struct hqq_pair *pair)
 {
-    uint32_t own = (uint32_t)hqq_sys.cpu_now() + 1;
+    uint32_t own = hqq_pair_note_cpu(pair);
     uint32_t peer = hqq_load32_relaxed(&pair->peer->cpu);
-    if (hqq_load32_relaxed(&pair->own->cpu) != own)
-        hqq_store32_relaxed(&pair->own->cpu, own);
     return peer != 0 ? peer == own : is_alone();
 }
 
@@ -67,6 +69,8 @@ void hqq_spin_learn(struct hqq_endpoint *endpoint, uint64_t slept_ns)
     uint64_t longest = endpoint->rule->spin_ns;
     if (slept_ns < 2 * longest)
         endpoint->spin_budget_ns = longest;
+    if (slept_ns > CALM_NS)
+        endpoint->woken = 0;
 }
 
 static bool give_way(struct hqq_endpoint *endpoint)
@@ -79,17 +83,25 @@ static bool give_way(struct hqq_endpoint *endpoint)
     return false;
 }
 
-bool hqq_spin_for_data(struct hqq_endpoint *endpoint)
+/* With several pairs one may ring while others are looked at, and a spin is no reason to let it wait. */
+static bool has_rung(const struct hqq_endpoint *endpoint, int fd)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    return endpoint->pair_count > 1 && hqq_kernel_poll_now(&ready, 1) > 0;
+}
+
+bool hqq_spin_for_data(struct hqq_endpoint *endpoint, int fd)
 {
     uint64_t longest = endpoint->rule->spin_ns;
     if (!endpoint->active || longest == 0)
         return false;
     if (hqq_spin_is_in_the_way(endpoint->current ? endpoint->current : endpoint->active))
         return give_way(endpoint);
+    int looks = endpoint->pair_count <= SPINS_PER_CLOCK_LOOK ? SPINS_PER_CLOCK_LOOK : 1;
     uint64_t start = hqq_clock_ns();
     uint64_t budget = endpoint->spin_budget_ns < SHORTEST_NS ? SHORTEST_NS : endpoint->spin_budget_ns;
     do {
-        for (int i = 0; i < SPINS_PER_CLOCK_LOOK; i++) {
+        for (int i = 0; i < looks; i++) {
             if (hqq_receive_glance(endpoint)) {
                 hqq_count_own(&endpoint->counters->spins_won, 1);
                 endpoint->spin_budget_ns = longest;
@@ -97,6 +109,8 @@ bool hqq_spin_for_data(struct hqq_endpoint *endpoint)
             }
             hqq_cpu_pause();
         }
+        if (has_rung(endpoint, fd))
+            return true;
         if (hqq_lock_is_wanted(&endpoint->receive_lock))
             return false;
     } while (hqq_clock_ns() - start < budget);

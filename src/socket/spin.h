@@ -9,8 +9,8 @@
 
 #include "socket/endpoint.h"
 
-/* Under the receive lock: waits a little for a ring of this endpoint to have something. */
-bool hqq_spin_for_data(struct hqq_endpoint *endpoint);
+/* Under the receive lock: waits a little for a ring of this endpoint to have something, or a bell of another to come. */
+bool hqq_spin_for_data(struct hqq_endpoint *endpoint, int fd);
 
 /* Under the send lock: waits a little for a ring to have room for count slots; as long as the peer makes progress. */
 bool hqq_spin_for_space(struct hqq_endpoint *endpoint, struct hqq_pair *pair, uint64_t count);
