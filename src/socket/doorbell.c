@@ -225,13 +225,17 @@ bool hqq_doorbell_is_news(const struct hqq_endpoint *endpoint, const struct hqq_
 /*
  * A bell has come. Where many pairs were armed together each costs its sender a bell of its own, of which the queue
  * holds but a few. So once as much has been paid for bells, one soon after the other, as opening all doors and arming
- * them again would cost, they are opened, and all rings looked at until the next sleep.
+ * them again would cost, they are opened, and all rings looked at until the next sleep. Not beside a thread that sleeps
+ * already, or a program that waits unseen: they rely on armed doors, and on the tokens that those bring.
  */
 void hqq_doorbell_rung(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
 {
     bool is_news = !pair->is_active;
+    bool has_unseen_waiter =
+        hqq_load32_relaxed(&endpoint->is_ours_only) == 0 || hqq_load32_relaxed(&endpoint->sleepers) != 0;
     hqq_doorbell_activate(endpoint, pair);
-    if (endpoint->is_parked || !is_news || ++endpoint->woken < MANY_BELLS + endpoint->pair_count / PAIRS_FOR_A_BELL)
+    if (endpoint->is_parked || has_unseen_waiter || !is_news ||
+        ++endpoint->woken < MANY_BELLS + endpoint->pair_count / PAIRS_FOR_A_BELL)
         return;
     endpoint->woken = 0;
     for (struct hqq_pair *other = endpoint->pairs; other; other = other->next) {

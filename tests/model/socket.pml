@@ -27,6 +27,7 @@
  *                  kernel finds the socket readable
  *      PEEKS       the second receiver may peek, ask for the length of the next datagram, or poll without waiting
  *      QUESTIONS   senders ring, now and then, although the door says awake
+ *      OPENED      the door may be opened, and the ring looked at, because other pairs of the socket were rung for
  *      THIEF       the token of one barrier is lost, to another process or to a reconnect (then order is not checked)
  */
 #ifndef SENDERS
@@ -102,9 +103,15 @@ byte seen;                 /* the door, as the thread with the lock saw it */
 /* ---- The receiving process ------------------------------------------------------------------------------------- */
 
 bool receive_lock, is_active, is_parked, head_is_data;
+bool has_limit; /* noted for the datagram at the head */
 byte passed, noted, limit, epoch, sleepers;
 
 #define SOMETHING (is_active && published[HEAD])
+#ifdef NOTE_LATE
+#define NOTE skip
+#else
+#define NOTE noted = barrier_of[HEAD]
+#endif
 #define BLOCKED (SOMETHING && barrier_of[HEAD] > passed)
 #define TAKEABLE (SOMETHING && barrier_of[HEAD] <= passed)
 #ifdef NO_LIMITS
@@ -386,7 +393,13 @@ inline park() {
 #define IS_PEEK false
 #endif
 
+/* Limits and barriers are noted when the ring is looked at. */
 inline take_from_rings() {
+    if
+    :: TAKEABLE && head_is_data && !has_limit -> limit = w; has_limit = true
+    :: BLOCKED -> NOTE
+    :: else
+    fi;
     if
     :: TAKEABLE && WITHIN_LIMIT ->
         if
@@ -450,6 +463,19 @@ app:
     }
 
 next:
+#ifdef OPENED
+#ifdef OPEN_BESIDE_SLEEPER
+#define MAY_OPEN (!is_active && !is_parked)
+#else
+#define MAY_OPEN (!is_active && !is_parked && sleepers == 0)
+#endif
+    atomic {
+        if
+        :: MAY_OPEN -> door = AWAKE; is_active = true; limit = r; has_limit = true
+        :: true
+        fi
+    }
+#endif
 #ifdef THIEF
     is_late = completed == ALL;
 #endif
@@ -466,18 +492,16 @@ look_at_kernel:
         :: head_is_data -> goto before_head
         :: else
         fi;
-#ifndef NOTE_LATE
-        noted = (BLOCKED -> barrier_of[HEAD] : 0);
-#endif
 #ifdef LIMIT_EARLY
-        limit = w
+        limit = w;
+        has_limit = true
 #endif
     }
     atomic {
         if
         :: empty(queue)
-        :: HEAD_IS_DATA -> noted = 0; goto at_data
-        :: HEAD_IS_TOKEN -> noted = 0; goto at_token
+        :: HEAD_IS_DATA -> goto at_data
+        :: HEAD_IS_TOKEN -> goto at_token
         fi
     }
     atomic {
@@ -485,8 +509,8 @@ look_at_kernel:
         noted = (BLOCKED -> barrier_of[HEAD] : 0);
 #endif
         if
-        :: noted != 0 -> passed = noted; noted = 0; take_from_rings()
-        :: else
+        :: noted > passed -> passed = noted; noted = 0; take_from_rings()
+        :: else -> noted = 0
         fi;
         goto nothing
     }
@@ -494,7 +518,7 @@ look_at_kernel:
 at_data:
     atomic {
 #ifndef LIMIT_EARLY
-        limit = w;
+        has_limit = false;
 #endif
         head_is_data = true
     }
@@ -531,6 +555,7 @@ at_token:
 pop:
     atomic {
         head_is_data = false;
+        has_limit = false;
         limit = 0;
         if
         :: queue?kind,value
@@ -561,19 +586,22 @@ is_ready:
         :: TAKEABLE -> goto ready
         :: else
         fi;
-        noted = (BLOCKED -> barrier_of[HEAD] : 0)
+        if
+        :: BLOCKED -> noted = barrier_of[HEAD]
+        :: else
+        fi
     }
     atomic {
         if
-        :: empty(queue) && noted != 0 ->
+        :: empty(queue) && noted > passed ->
 #ifndef NEVER_PASS_EMPTY
             passed = noted;
             noted = 0;
             goto is_ready
 #endif
-        :: empty(queue) && noted == 0
-        :: HEAD_IS_DATA -> noted = 0; goto ready
-        :: HEAD_IS_TOKEN -> noted = 0; goto is_ready_at_token
+        :: empty(queue) && noted <= passed -> noted = 0
+        :: HEAD_IS_DATA -> goto ready
+        :: HEAD_IS_TOKEN -> goto is_ready_at_token
         fi
     }
 #ifdef PEEKS
