@@ -26,7 +26,8 @@ static void meet_token(struct hqq_endpoint *endpoint, int fd, const struct hqq_t
         return;
     }
     hqq_log(HQQ_LOG_DEBUG, "token %d, value %llu", (int)token->kind, (unsigned long long)token->value);
-    if (name && name_length <= sizeof(pair->name)) {
+    /* A pair that is listed by its name keeps it: honest peers have but one. */
+    if (name && name_length <= sizeof(pair->name) && !pair->is_for_replies) {
         memcpy(&pair->name, name, name_length);
         pair->name_length = name_length;
     }

@@ -1,0 +1,147 @@
+/*
+ * A server of sockets among bad peers. Modes: "words", where a peer whose pair was opened by the rules writes every bad
+ * value into every word of the region, one after the other; "storm", where it writes as fast as it can, at random;
+ * "offers", where whoever reaches the rendezvous offers what is no pair; "tokens", where whoever may send to the socket
+ * sends what looks like a token. All the while an honest client is served, and each of its datagrams is checked.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <hqq/socket.h>
+
+#include "hostile/offers.h"
+#include "hostile/scene.h"
+#include "hostile/spoil.h"
+#include "hostile/tokens.h"
+
+#define LONGEST_SCENE_S 120
+#define STORM_NS (60 * HEAVY_MS)
+#define CALLERS 3000
+
+static void tell(const struct scene *scene, const char *what, uint64_t count)
+{
+    const struct scene_figures *figures = scene->figures;
+    heavy_say("ok    %s: %llu, the server made %llu rounds, its longest call took %llu us, the honest client got %llu "
+              "answers",
+              what, (unsigned long long)count, (unsigned long long)figures->steps,
+              (unsigned long long)(figures->longest_ns / 1000), (unsigned long long)figures->served);
+}
+
+static struct scene begin(enum scene_wait wait, uint64_t seed)
+{
+    alarm(LONGEST_SCENE_S * HEAVY_SLOWNESS); /* for the attacker, whose library must not hang either */
+    return scene_new(wait, seed);
+}
+
+/* ---- Pairs ----------------------------------------------------------------------------------------------------- */
+
+static void reopen_if_over(struct spoiler *spoiler)
+{
+    if (spoil_is_open(spoiler))
+        return;
+    spoil_close(spoiler);
+    spoil_open(spoiler, spoiler->scene, spoiler->role);
+}
+
+static void write_all_words(enum spoil_role role, enum scene_wait wait, uint64_t seed)
+{
+    struct scene scene = begin(wait, seed);
+    struct spoiler spoiler = {0};
+    uint64_t count = 0;
+    spoil_open(&spoiler, &scene, role);
+    for (size_t field = 0; field < spoil_fields(); field++) {
+        for (size_t value = 0; value < spoil_values(); value++, count++) {
+            reopen_if_over(&spoiler);
+            spoil_word(&spoiler, field, value);
+        }
+    }
+    spoil_close(&spoiler);
+    if (spoiler.opened < 10)
+        heavy_fail("hardly anything that was written ended a pair");
+    tell(&scene, role == SPOIL_OFFERER ? "words, as offerer" : "words, as the other", count);
+    scene_end(&scene);
+}
+
+static void run_words(const struct heavy_options *options)
+{
+    write_all_words(SPOIL_OFFERER, SCENE_OWN, options->seed);
+    write_all_words(SPOIL_OTHER, SCENE_FOREIGN, options->seed);
+}
+
+static void storm(enum spoil_role role, enum scene_wait wait, uint64_t seed, uint64_t duration_ns)
+{
+    struct scene scene = begin(wait, seed);
+    struct spoiler spoiler = {0};
+    uint64_t until = hqq_clock_ns() + duration_ns;
+    do {
+        spoil_open(&spoiler, &scene, role);
+        spoil_storm(&spoiler, seed + spoiler.opened, STORM_NS);
+        spoil_close(&spoiler);
+    } while (hqq_clock_ns() < until);
+    tell(&scene, role == SPOIL_OFFERER ? "storms, as offerer" : "storms, as the other", spoiler.opened);
+    scene_end(&scene);
+}
+
+static void run_storm(const struct heavy_options *options)
+{
+    uint64_t each = options->seconds * HEAVY_S / 4;
+    for (int i = 0; i < 4; i++)
+        storm(i % 2 ? SPOIL_OTHER : SPOIL_OFFERER, i / 2 ? SCENE_FOREIGN : SCENE_OWN, options->seed, each);
+}
+
+/* ---- Strangers ------------------------------------------------------------------------------------------------- */
+
+static void run_offers(const struct heavy_options *options)
+{
+    for (int wait = 0; wait < SCENE_WAITS; wait++) {
+        struct scene scene = begin((enum scene_wait)wait, options->seed);
+        for (size_t kind = 0; kind < offer_kinds(); kind++)
+            offer_bad(&scene, kind);
+        offer_misshapen(&scene);
+        offer_crowd(&scene, CALLERS / SCENE_WAITS);
+        tell(&scene, "offers, kinds", offer_kinds());
+        scene_end(&scene);
+    }
+}
+
+static void run_tokens(const struct heavy_options *options)
+{
+    for (int wait = 0; wait < SCENE_WAITS; wait++) {
+        struct scene scene = begin((enum scene_wait)wait, options->seed);
+        uint64_t count = token_junk(&scene);
+        count += token_replays(&scene);
+        count += token_of_two_names(&scene);
+        tell(&scene, "tokens", count);
+        scene_end(&scene);
+    }
+}
+
+/* ---- Modes ----------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    void (*run)(const struct heavy_options *options);
+} modes[] = {
+    {"words", run_words},
+    {"storm", run_storm},
+    {"offers", run_offers},
+    {"tokens", run_tokens},
+};
+
+int main(int argc, char **argv)
+{
+    const struct heavy_options *options = heavy_start(argc, argv, 4);
+    bool found = false;
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        if (options->mode && strcmp(options->mode, modes[i].name) != 0)
+            continue;
+        found = true;
+        heavy_name_mode(modes[i].name, options->seed);
+        modes[i].run(options);
+    }
+    if (!found)
+        heavy_fail("no such mode");
+    return 0;
+}
