@@ -104,6 +104,8 @@ struct hqq_endpoint {
     bool is_inherited;       /* from the parent: its links and its rendezvous are not ours to end */
     bool is_receiver;        /* this process is the one that receives */
     bool may_meet_tokens;    /* from the first pair on */
+    uint32_t passed_on;      /* tokens that were sent again to another process, since passed_on_ns */
+    uint64_t passed_on_ns;
     uint32_t calm;           /* receives since it was parked for others' sleep */
     int listener;            /* the rendezvous, or -1 */
     int caller[HQQ_CALLERS]; /* who have come there and not spoken yet, latest first; -1 for none */

@@ -6,7 +6,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <hqq/link.h>
+
 #include "base/thread.h"
+#include "platform/clock.h"
 #include "platform/process.h"
 #include "platform/sys.h"
 #include "platform/trace.h"
@@ -138,14 +141,30 @@ bool hqq_fork_may_receive_alone(struct hqq_endpoint *endpoint)
     return true;
 }
 
+/* Enough for the other process to wake up and find the token; what nobody knows must not go round for ever. */
+#define PASSED_ON_MOST 1024
+#define PASSED_ON_WINDOW_NS (100 * HQQ_NS_PER_MS)
+
+static bool may_pass_on(struct hqq_endpoint *endpoint)
+{
+    uint64_t now = hqq_clock_ns();
+    if (now - endpoint->passed_on_ns > PASSED_ON_WINDOW_NS) {
+        endpoint->passed_on_ns = now;
+        endpoint->passed_on = 0;
+    }
+    return endpoint->passed_on++ < PASSED_ON_MOST;
+}
+
 void hqq_fork_pass_token_on(struct hqq_endpoint *endpoint, int fd, const struct hqq_token *token)
 {
     struct hqq_shared *shared = endpoint->shared;
     if (!shared || hqq_load32_relaxed(&shared->is_contested) == 0 || endpoint->is_receiver ||
-        endpoint->name_length == 0 || hqq_process_is_dead(hqq_load_relaxed(&shared->receiver)))
+        endpoint->name_length == 0 || hqq_process_is_dead(hqq_load_relaxed(&shared->receiver)) ||
+        !may_pass_on(endpoint))
         return;
     hqq_kernel_sendto(fd, token, sizeof(*token), (const struct sockaddr *)(const void *)&endpoint->name,
                       endpoint->name_length);
+    hqq_sys.sched_yield();
 }
 
 /* ---- The fork -------------------------------------------------------------------------------------------------- */

@@ -1,0 +1,260 @@
+/*
+ * Small scenes with one stranger each, who has no pair, or one that nobody has proved: what it says is not heard, and
+ * who hears it is not kept from its work. Each in processes of its own.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <hqq/socket.h>
+
+#include "layout/packet.h"
+#include "ring/produce.h"
+#include "socket/config.h"
+#include "socket/pair.h"
+#include "socket/rendezvous.h"
+#include "socket/start.h"
+#include "socket/token.h"
+#include "support/child.h"
+#include "support/heavy.h"
+
+#define LONGEST_NS (HEAVY_S * HEAVY_SLOWNESS)
+#define FLOODERS 3
+
+struct place {
+    char folder[32];
+    struct sockaddr_un server;
+    _Atomic int *stage;
+};
+
+static const struct sockaddr *generic(const struct sockaddr_un *address)
+{
+    return (const struct sockaddr *)(const void *)address;
+}
+
+static int set_up(void **state)
+{
+    static struct place place;
+    place = (struct place){.folder = "/tmp/hqq-stranger-XXXXXX", .server.sun_family = AF_UNIX};
+    assert_non_null(mkdtemp(place.folder));
+    snprintf(place.server.sun_path, sizeof(place.server.sun_path), "%s/server", place.folder);
+    place.stage = heavy_shared(sizeof(int));
+    *state = &place;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct place *place = *state;
+    heavy_shared_free((void *)(uintptr_t)place->stage, sizeof(int));
+    unlink(place->server.sun_path);
+    return rmdir(place->folder);
+}
+
+static int serve(const struct place *place)
+{
+    int fd = hqq_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    alarm(20 * HEAVY_SLOWNESS); /* a hang is a death by SIGALRM */
+    unlink(place->server.sun_path);
+    return fd >= 0 && hqq_bind(fd, generic(&place->server), sizeof(place->server)) == 0 ? fd : -1;
+}
+
+static bool send_plainly(const struct place *place, const void *data, size_t length)
+{
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool is_sent = sendto(fd, data, length, MSG_DONTWAIT, generic(&place->server), sizeof(place->server)) >= 0;
+    close(fd);
+    return is_sent;
+}
+
+/* ---- Junk that one process hands the other ---------------------------------------------------------------------- */
+
+/* Parent and child have both received; then only the child does. A bell that it does not know it may hand on to its
+ * parent, by the same queue: it must not do that for ever. */
+static int share_a_socket(void *arg)
+{
+    const struct place *place = arg;
+    char byte;
+    int fd = serve(place);
+    hqq_recv(fd, &byte, 1, MSG_DONTWAIT);
+    pid_t child = heavy_fork();
+    if (child != 0)
+        return heavy_reap(child);
+    alarm(20 * HEAVY_SLOWNESS);
+    hqq_recv(fd, &byte, 1, MSG_DONTWAIT); /* from now on the socket is contested */
+    for (uint64_t i = 0; i < 8; i++) {
+        const struct hqq_token token = hqq_token_make((struct hqq_pair_id){{i, i}}, HQQ_TOKEN_BELL, i);
+        if (!send_plainly(place, &token, sizeof(token)))
+            return 3;
+    }
+    uint64_t began = hqq_clock_ns();
+    for (int i = 0; i < 1000; i++) {
+        struct pollfd one = {.fd = fd, .events = POLLIN};
+        if (hqq_recv(fd, &byte, 1, MSG_DONTWAIT) >= 0)
+            return 4;
+        if (poll(&one, 1, 0) == 0) /* nothing goes round any more */
+            break;
+        if (i == 999)
+            return 5;
+    }
+    if (!send_plainly(place, "x", 1) || hqq_recv(fd, &byte, 1, MSG_DONTWAIT) != 1 || byte != 'x')
+        return 6;
+    return hqq_clock_ns() - began < LONGEST_NS ? 0 : 7;
+}
+
+static void junk_bells_do_not_go_round_a_socket_that_two_processes_share(void **state)
+{
+    assert_int_equal(child_run(share_a_socket, *state), 0);
+}
+
+/* ---- Junk that does not end -------------------------------------------------------------------------------------- */
+
+static _Noreturn void flood(const struct place *place)
+{
+    const struct hqq_token token = hqq_token_make((struct hqq_pair_id){{1, 2}}, HQQ_TOKEN_BARRIER, 3);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, generic(&place->server), sizeof(place->server)) != 0)
+        _exit(1);
+    for (;;)
+        (void)send(fd, &token, sizeof(token), 0);
+}
+
+static int receive_in_a_flood(void *arg)
+{
+    const struct place *place = arg;
+    pid_t flooders[FLOODERS];
+    char byte;
+    int fd = serve(place);
+    int own = hqq_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (hqq_connect(own, generic(&place->server), sizeof(place->server)) != 0)
+        return 3;
+    for (int i = 0; i < 64; i++) { /* until it has a pair, and so may meet tokens */
+        hqq_send(own, "y", 1, MSG_DONTWAIT);
+        hqq_recv(fd, &byte, 1, MSG_DONTWAIT);
+    }
+    for (int i = 0; i < FLOODERS; i++) {
+        flooders[i] = heavy_fork();
+        if (flooders[i] == 0)
+            flood(place);
+    }
+    uint64_t longest = 0, until = hqq_clock_ns() + HEAVY_S;
+    while (hqq_clock_ns() < until) {
+        uint64_t began = hqq_clock_ns();
+        ssize_t got = hqq_recv(fd, &byte, 1, MSG_DONTWAIT);
+        uint64_t took = hqq_clock_ns() - began;
+        if (got > 0 && byte != 'y')
+            return 4;
+        longest = took > longest ? took : longest;
+    }
+    for (int i = 0; i < FLOODERS; i++) {
+        kill(flooders[i], SIGKILL);
+        if (heavy_reap(flooders[i]) != 128 + SIGKILL)
+            return 5;
+    }
+    printf("the longest receive in a flood of tokens took %llu us\n", (unsigned long long)(longest / 1000));
+    fflush(stdout);
+    return longest < LONGEST_NS / 4 ? 0 : 6;
+}
+
+static void a_receive_that_may_not_wait_returns_in_a_flood_of_junk_tokens(void **state)
+{
+    assert_int_equal(child_run(receive_in_a_flood, *state), 0);
+}
+
+/* ---- A squatter of the same user --------------------------------------------------------------------------------- */
+
+/* Takes the first offer, and speaks in its ring as if it were the server. */
+static int squat(const struct place *place)
+{
+    struct hqq_place at;
+    struct hqq_pair *pair;
+    hqq_start();
+    const struct hqq_rule *rule = hqq_config_match(generic(&place->server), sizeof(place->server));
+    socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(place->server.sun_path));
+    if (!rule || hqq_rendezvous_place(rule, &place->server, length, -1, &at) != 0)
+        return 3;
+    int listener = hqq_rendezvous_listen(&at);
+    *place->stage = 1;
+    int caller, memory = -EAGAIN;
+    while ((caller = hqq_rendezvous_accept(rule, listener)) == -EAGAIN)
+        sched_yield();
+    while (memory == -EAGAIN)
+        memory = hqq_rendezvous_hear(caller);
+    if (memory < 0 || hqq_pair_attach(memory, &pair) != 0)
+        return 4;
+    const struct hqq_packet packet = {.opcode = HQQ_OPCODE_COPY, .operand = {1, 0, 5, 0, 0, 0, 0}};
+    uint64_t position;
+    if (hqq_ring_claim_write(&pair->tx, 1, &position) != 1)
+        return 5;
+    memcpy(hqq_ring_buffer(&pair->tx, position), "false", 5);
+    hqq_packet_store(hqq_ring_packet(&pair->tx, position), &packet);
+    hqq_ring_publish(&pair->tx, position);
+    hqq_store32_release(&pair->own->stage, HQQ_STAGE_SEEN);
+    *place->stage = 2;
+    while (*place->stage != 3)
+        sched_yield();
+    return 0;
+}
+
+static int be_lied_to(void *arg)
+{
+    const struct place *place = arg;
+    char text[16];
+    int server = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0); /* plain: it has no rendezvous */
+    alarm(20 * HEAVY_SLOWNESS);
+    if (bind(server, generic(&place->server), sizeof(place->server)) != 0)
+        return 9;
+    pid_t squatter = heavy_fork();
+    if (squatter == 0)
+        _exit(squat(place));
+    while (*place->stage != 1)
+        sched_yield();
+    int client = hqq_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_un none = {.sun_family = AF_UNIX};
+    hqq_bind(client, generic(&none), sizeof(sa_family_t));
+    hqq_connect(client, generic(&place->server), sizeof(place->server));
+    for (int i = 0; *place->stage != 2; i++) {
+        hqq_send(client, "question", 8, 0);
+        recv(server, text, sizeof(text), 0);
+        hqq_recv(client, text, sizeof(text), MSG_DONTWAIT);
+    }
+    int on = 1, off = 0; /* parks the links, and looks at all rings */
+    hqq_recv(client, text, sizeof(text), MSG_DONTWAIT);
+    hqq_setsockopt(client, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+    ssize_t got = hqq_recv(client, text, sizeof(text), MSG_DONTWAIT);
+    hqq_setsockopt(client, SOL_SOCKET, SO_PASSCRED, &off, sizeof(off));
+    *place->stage = 3;
+    int status = heavy_reap(squatter);
+    return status != 0 ? status : got < 0 && errno == EAGAIN ? 0 : 8;
+}
+
+static void a_squatter_cannot_speak_for_the_server(void **state)
+{
+    assert_int_equal(child_run(be_lied_to, *state), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(junk_bells_do_not_go_round_a_socket_that_two_processes_share, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_receive_that_may_not_wait_returns_in_a_flood_of_junk_tokens, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_squatter_cannot_speak_for_the_server, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
