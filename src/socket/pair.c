@@ -58,7 +58,6 @@ static struct hqq_pair *view(const struct hqq_mapping *mapping, const struct hqq
     pair->generation = hqq_process_generation();
     pair->mapping = *mapping;
     pair->is_attached = index == 1;
-    pair->is_met = index == 0; /* whom we offered it to was looked at before */
     pair->since_ns = hqq_clock_ns();
     uint64_t namespace = hqq_process_namespace();
     pair->may_compare = namespace != 0 && hqq_load_relaxed(&block->namespace) == namespace;

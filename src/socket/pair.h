@@ -114,6 +114,7 @@ struct hqq_pair {
     struct hqq_inode inode; /* of the peer's path when it proved itself */
     uint64_t barrier;       /* the last one sent */
     uint64_t message;       /* id of the last chunked datagram */
+    hqq_atomic_u64 nonce;   /* of the PROOF that the peer is to repeat; 0: none was sent */
 };
 
 /* Makes a region, and the pair that looks at it from the offerer's side. *ret_fd is the caller's. */
@@ -149,6 +150,17 @@ static inline uint64_t hqq_pair_slots(const struct hqq_ring *ring, uint64_t leng
 
 /* In a child of a fork. */
 void hqq_pair_reset_lock(void);
+
+/* Under the receive lock: true once the peer has shown that it has the socket, by a token that it sent, or by the echo of
+ * one that was sent there. Until then nothing of its ring counts. */
+static inline bool hqq_pair_is_met(struct hqq_pair *pair)
+{
+    if (__builtin_expect(pair->is_met, 1))
+        return true;
+    uint64_t nonce = hqq_load_relaxed(&pair->nonce);
+    pair->is_met = nonce != 0 && hqq_load_acquire(&pair->peer->echo) == nonce;
+    return pair->is_met;
+}
 
 /* True if there is no process of that number: quick, and misses those that are dead and not waited for. */
 bool hqq_pair_peer_is_missing(const struct hqq_pair *pair);

@@ -161,8 +161,12 @@ void hqq_route_proved(struct hqq_route *route)
 
 static int prove(struct hqq_endpoint *endpoint, struct hqq_route *route, int fd)
 {
-    if (getrandom(&route->nonce, sizeof(route->nonce), GRND_NONBLOCK) != sizeof(route->nonce) || route->nonce == 0)
-        return 0;
+    hqq_atomic_u64 *nonce = &route->pair->nonce;
+    if (hqq_load_relaxed(nonce) == 0) {
+        if (getrandom(&route->nonce, sizeof(route->nonce), GRND_NONBLOCK) != sizeof(route->nonce) || route->nonce == 0)
+            return 0;
+        hqq_store_relaxed(nonce, route->nonce);
+    }
     int result = hqq_route_send_token(endpoint, route, fd, HQQ_TOKEN_PROOF, route->nonce);
     if (result == 0) {
         hqq_route_proved(route);
