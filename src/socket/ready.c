@@ -10,6 +10,9 @@
 #include "socket/receive.h"
 #include "socket/rings.h"
 
+/* Tokens that one look at the kernel's queue takes out of it: there may be no end of them. */
+#define TOKENS_MOST 256
+
 /* How long a store may stay in another processor's buffer, generously. */
 #define UNSEEN_NS (50 * HQQ_NS_PER_US)
 
@@ -17,7 +20,7 @@ bool hqq_receive_is_ready(struct hqq_endpoint *endpoint, int fd)
 {
     if (endpoint->offered)
         hqq_offers_take_over(endpoint);
-    for (int i = 0; i < 1024; i++) {
+    for (int i = 0; i < TOKENS_MOST; i++) {
         struct hqq_pair *broken = NULL;
         for (struct hqq_pair *pair = endpoint->active; pair && !broken; pair = pair->active_next) {
             enum hqq_look look = hqq_rings_look(endpoint, pair);

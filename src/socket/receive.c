@@ -34,7 +34,7 @@ static ssize_t take_from_kernel(const struct hqq_receiving *receiving)
     endpoint->turn = 0;
     if (!endpoint->may_meet_tokens && receiving->flags & MSG_PEEK)
         return hqq_kernel_recvmsg(receiving->fd, receiving->message, receiving->flags);
-    for (;;) {
+    for (int tokens = 0; tokens < TOKENS_MOST; tokens++) {
         bool is_token = false;
         if (endpoint->may_meet_tokens && !endpoint->head_is_data) {
             struct hqq_token token;
@@ -76,6 +76,7 @@ static ssize_t take_from_kernel(const struct hqq_receiving *receiving)
         if (result != HQQ_RECEIVE_NOTHING)
             return result;
     }
+    return NOTHING;
 }
 
 static ssize_t take_next(const struct hqq_receiving *receiving)
@@ -166,6 +167,8 @@ static ssize_t wait_and_take(const struct hqq_receiving *receiving)
             continue;
         if (timeout != HQQ_FOREVER && until == HQQ_FOREVER)
             until = hqq_deadline_after(hqq_clock_ns(), timeout);
+        if (until != HQQ_FOREVER && hqq_clock_left(until) == 0)
+            return NOTHING;
         if (!hqq_receive_arm(endpoint, receiving->fd))
             continue;
         uint64_t asleep_ns = endpoint->pairs ? hqq_clock_ns() : 0;
