@@ -203,8 +203,6 @@ bool hqq_queue_may_pop(struct hqq_endpoint *endpoint, const struct hqq_token *to
     if (pair) {
         if (token->kind == HQQ_TOKEN_BARRIER && (int64_t)(token->value - pair->passed) > 0)
             pair->passed = token->value;
-        if (token->kind == HQQ_TOKEN_BARRIER && !pair->is_attached)
-            hqq_doorbell_meet(endpoint, pair);
         hqq_doorbell_activate(endpoint, pair);
     }
     hqq_doorbell_arm(endpoint);

@@ -11,6 +11,9 @@
 #include "socket/receive.h"
 #include "socket/token.h"
 
+/* Tokens that one look at the kernel's queue takes out of it: there may be no end of them. */
+#define HQQ_TOKENS_MOST 256
+
 enum hqq_queue_head {
     HQQ_QUEUE_EMPTY,
     HQQ_QUEUE_TOKEN,

@@ -10,9 +10,6 @@
 #include "socket/receive.h"
 #include "socket/rings.h"
 
-/* Tokens that one look at the kernel's queue takes out of it: there may be no end of them. */
-#define TOKENS_MOST 256
-
 /* How long a store may stay in another processor's buffer, generously. */
 #define UNSEEN_NS (50 * HQQ_NS_PER_US)
 
@@ -20,7 +17,7 @@ bool hqq_receive_is_ready(struct hqq_endpoint *endpoint, int fd)
 {
     if (endpoint->offered)
         hqq_offers_take_over(endpoint);
-    for (int i = 0; i < TOKENS_MOST; i++) {
+    for (int i = 0; i < HQQ_TOKENS_MOST; i++) {
         struct hqq_pair *broken = NULL;
         for (struct hqq_pair *pair = endpoint->active; pair && !broken; pair = pair->active_next) {
             enum hqq_look look = hqq_rings_look(endpoint, pair);
@@ -76,8 +73,9 @@ void hqq_ready_settle(struct hqq_endpoint *endpoint, int fd)
     if (!endpoint->pairs || hqq_receive_glance(endpoint))
         return;
     hqq_doorbell_arm(endpoint);
-    while (!hqq_receive_glance(endpoint) && hqq_queue_ask(fd, &token) == HQQ_QUEUE_TOKEN &&
-           !hqq_doorbell_is_news(endpoint, &token)) {
+    for (int tokens = 0; tokens < HQQ_TOKENS_MOST && !hqq_receive_glance(endpoint) &&
+                         hqq_queue_ask(fd, &token) == HQQ_QUEUE_TOKEN && !hqq_doorbell_is_news(endpoint, &token);
+         tokens++) {
         if (!hqq_queue_pop_token(endpoint, fd))
             return;
         hqq_doorbell_arm(endpoint);

@@ -34,7 +34,7 @@ static ssize_t take_from_kernel(const struct hqq_receiving *receiving)
     endpoint->turn = 0;
     if (!endpoint->may_meet_tokens && receiving->flags & MSG_PEEK)
         return hqq_kernel_recvmsg(receiving->fd, receiving->message, receiving->flags);
-    for (int tokens = 0; tokens < TOKENS_MOST; tokens++) {
+    for (int tokens = 0; tokens < HQQ_TOKENS_MOST; tokens++) {
         bool is_token = false;
         if (endpoint->may_meet_tokens && !endpoint->head_is_data) {
             struct hqq_token token;

@@ -27,11 +27,11 @@ static bool is_whole(const struct hqq_ring *ring, const struct head *head)
     return true;
 }
 
-static enum hqq_look look_at(const struct hqq_pair *pair, struct head *ret_head)
+static enum hqq_look look_at(struct hqq_pair *pair, struct head *ret_head)
 {
     const struct hqq_ring *ring = &pair->rx;
     struct head head = {.slots = 1};
-    if (!pair->is_met || !hqq_ring_peek(ring, &head.position)) /* until a token came nobody has proved anything */
+    if (!hqq_pair_is_met(pair) || !hqq_ring_peek(ring, &head.position))
         return HQQ_LOOK_EMPTY;
     const hqq_atomic_u64 *element = hqq_ring_packet(ring, head.position);
     uint64_t opcode = hqq_load_relaxed(&element[0]);
@@ -166,7 +166,8 @@ ssize_t hqq_rings_take(const struct hqq_receiving *receiving)
             hqq_log(HQQ_LOG_WARN, "a peer wrote what no peer writes: its link is closed");
             hqq_doorbell_break(endpoint, pair);
             endpoint->current = NULL;
-            return hqq_rings_take(receiving);
+            first = pair = endpoint->active; /* from the beginning; not by a call, as there may be thousands */
+            continue;
         }
         if (next == first)
             break;

@@ -59,6 +59,18 @@ static void leave_kernel(void *route)
     hqq_sub32_release(&((struct hqq_route *)route)->inside, 1);
 }
 
+/* The same, and the pair that was held for the token. */
+struct waiting {
+    struct hqq_route *route;
+    struct hqq_pair *pair;
+};
+
+static void stop_waiting(void *waiting)
+{
+    leave_kernel(((struct waiting *)waiting)->route);
+    hqq_pair_drop(((struct waiting *)waiting)->pair);
+}
+
 /* The app's own call. Called with the lock, which is given back: it may sleep. */
 static ssize_t send_through_kernel(const struct sending *sending)
 {
@@ -371,11 +383,13 @@ static enum outcome wait_with_token(const struct sending *sending)
     hqq_add32_relaxed(&pair->references, 1);
     hqq_add32_relaxed(&route->inside, 1);
     hqq_lock_give(&endpoint->send_lock);
+    struct waiting waiting = {route, pair};
     ssize_t sent;
-    pthread_cleanup_push(leave_kernel, route);
+    pthread_cleanup_push(stop_waiting, &waiting);
     sent = hqq_libc.sendto(sending->fd, &token, sizeof(token), sending->flags | MSG_NOSIGNAL,
                            hqq_target_address(&target), target.length);
-    pthread_cleanup_pop(1);
+    pthread_cleanup_pop(0);
+    leave_kernel(route);
     int error = errno;
     hqq_lock_take(&endpoint->send_lock);
     bool is_same = hqq_endpoint_is_live(endpoint, sending->fd) && route->pair == pair &&
