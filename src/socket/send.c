@@ -28,12 +28,18 @@
 /* How often names are looked at, in units of hqq_ticks_long_ago(): 200 us. */
 #define STREAM_LOOK 10
 
-/* How often a datagram that goes another way is offered to a full queue, a millisecond apart. */
+/* How often datagrams that go another way are offered to a full queue in vain, a millisecond apart. */
 #define RESEND_TRIES 100
 
 /* ConnCopy's frame flags. */
 #define FRAME_BEGIN 1u
 #define FRAME_END 2u
+
+/* What was not read is sent again, as far as the queue has room: without the lock while it has none. */
+struct resending {
+    int tries; /* left, since one was sent */
+    bool is_full;
+};
 
 /* One send. */
 struct sending {
@@ -43,6 +49,7 @@ struct sending {
     const struct msghdr *message;
     size_t length;
     bool may_wait;
+    struct resending *resending;
 };
 
 /* What became of a try on the ring. */
@@ -214,7 +221,8 @@ static bool is_question_due(const struct hqq_route *route, uint64_t now)
            now - route->checked_ticks > STREAM_LOOK * hqq_ticks_long_ago();
 }
 
-/* One datagram that nobody will read: claimed, then sent through the kernel. 0, or -errno; -ENOENT: not to be had. */
+/* One datagram that nobody will read: claimed, then sent through the kernel. 0, or -errno; -ENOENT: not to be had;
+ * -EAGAIN: it is where it was. */
 static long send_one_again(const struct sending *sending, uint64_t position)
 {
     const struct hqq_route *route = sending->route;
@@ -250,7 +258,7 @@ static long send_one_again(const struct sending *sending, uint64_t position)
 }
 
 /* The process that received is gone, and its socket may live on in others: they get what was not read, in order. FAILED
- * if there are no others, and the socket is connected: errno is what this send is to report. */
+ * if there are no others, and the socket is connected: errno is what this send is to report; or if they have no room. */
 static enum outcome hand_over(const struct sending *sending)
 {
     struct hqq_route *route = sending->route;
@@ -259,8 +267,16 @@ static enum outcome hand_over(const struct sending *sending)
     hqq_log(HQQ_LOG_INFO, "nobody reads the ring any more: %llu slots are sent again",
             (unsigned long long)hqq_ring_depth(ring));
     long result = 0;
-    for (uint64_t i = 0; i < ring->count && result == 0 && hqq_ring_peek(ring, &position); i++)
+    for (uint64_t i = 0; i < ring->count && result == 0 && hqq_ring_peek(ring, &position); i++) {
         result = send_one_again(sending, position);
+        if (result == 0)
+            sending->resending->tries = RESEND_TRIES;
+    }
+    if (result == -EAGAIN && (!sending->may_wait || sending->resending->tries > 0)) {
+        sending->resending->is_full = true;
+        errno = EAGAIN;
+        return FAILED;
+    }
     hqq_route_forget_pair(sending->endpoint, route, HQQ_SOCKET_PEER_LEFT);
     route->retry_ns = 0;
     if (result == 0 || result == -ENOENT || result == -EAGAIN || !route->is_connected)
@@ -423,9 +439,11 @@ static struct hqq_route *route_of(struct hqq_endpoint *endpoint, const struct ms
     return hqq_route_find(endpoint, message->msg_name, message->msg_namelen);
 }
 
-ssize_t hqq_send_message(struct hqq_endpoint *endpoint, int fd, const struct msghdr *message, int flags)
+static ssize_t send_once(struct hqq_endpoint *endpoint, int fd, const struct msghdr *message, int flags,
+                         struct resending *resending)
 {
-    struct sending sending = {.endpoint = endpoint, .fd = fd, .flags = flags, .message = message};
+    struct sending sending = {
+        .endpoint = endpoint, .fd = fd, .flags = flags, .message = message, .resending = resending};
     if (__builtin_expect(!hqq_endpoint_is_own(endpoint), 0))
         hqq_fork_noticed();
     if (!hqq_vector_length(message->msg_iov, message->msg_iovlen, &sending.length))
@@ -484,4 +502,18 @@ ssize_t hqq_send_message(struct hqq_endpoint *endpoint, int fd, const struct msg
         }
     }
     return send_through_kernel(&sending);
+}
+
+ssize_t hqq_send_message(struct hqq_endpoint *endpoint, int fd, const struct msghdr *message, int flags)
+{
+    struct resending resending = {.tries = RESEND_TRIES};
+    bool may_wait = (flags & MSG_DONTWAIT) == 0 && hqq_load32_relaxed(&endpoint->is_nonblocking) == 0;
+    for (;;) {
+        ssize_t result = send_once(endpoint, fd, message, flags, &resending);
+        if (__builtin_expect(!resending.is_full, 1) || !may_wait)
+            return result;
+        resending.is_full = false;
+        resending.tries--;
+        hqq_sys.sleep_until(hqq_clock_ns() + HQQ_NS_PER_MS);
+    }
 }

@@ -12,8 +12,10 @@
 #include "layout/extension.h"
 #include "layout/packet.h"
 #include "layout/superblock.h"
+#include "ring/produce.h"
 #include "socket/pair.h"
 #include "socket/rendezvous.h"
+#include "socket/token.h"
 
 #define PATIENCE_NS (20 * HEAVY_S * HEAVY_SLOWNESS)
 
@@ -111,9 +113,10 @@ bool spoil_is_open(const struct spoiler *spoiler)
 
 /* Of a slot: the packet's eight words and the sequence. */
 #define SLOT_WORDS 9
+#define EXTENSION_STEP 4 /* sockets use none of it */
 #define RING_WORDS 5
 #define PAIR_WORDS (4 + 2 * 7)
-#define EXTENSION_WORDS (sizeof(struct hqq_extension) / 8)
+#define EXTENSION_WORDS (sizeof(struct hqq_extension) / 8 / EXTENSION_STEP)
 #define SUPERBLOCK_WORDS (sizeof(struct hqq_superblock) / 8)
 
 /* Slots that are of interest: relative to the positions where the ends read and write. */
@@ -169,7 +172,7 @@ static struct field field_of(const struct attack *attack, size_t index)
         return (struct field){8 * index, 0, 8};
     index -= SUPERBLOCK_WORDS;
     if (index < EXTENSION_WORDS)
-        return (struct field){HQQ_EXTENSION_OFFSET + 8 * index, 0, 8};
+        return (struct field){HQQ_EXTENSION_OFFSET + 8 * EXTENSION_STEP * index, 0, 8};
     index -= EXTENSION_WORDS;
     if (index < 4)
         return (struct field){HQQ_PAIR_BLOCK_OFFSET + 8 * index, 0, 8};
@@ -246,6 +249,38 @@ void spoil_word(struct spoiler *spoiler, size_t index, size_t number)
     scene_let_serve(spoiler->scene, 3);
     spoil_talk(spoiler);
     store(&spoiler->attack, &field, before);
+}
+
+void spoil_packet(struct spoiler *spoiler, size_t word, size_t number, bool is_chunked)
+{
+    const size_t count = sizeof(added) / sizeof(added[0]);
+    struct hqq_ring *ring = &spoiler->pair->tx;
+    uint64_t position;
+    for (int i = 0; hqq_ring_claim_write(ring, 1, &position) != 1; i++) {
+        if (i == 1000)
+            return; /* full for good */
+        scene_let_serve(spoiler->scene, 1);
+    }
+    struct hqq_packet packet = {.opcode = HQQ_OPCODE_COPY, .operand = {position + 1, position & ring->mask, 64}};
+    if (is_chunked)
+        packet = (struct hqq_packet){.opcode = HQQ_OPCODE_CONN_COPY, .operand = {0, 1, 0, 0, 0, 3}};
+    uint64_t value = number < count ? position + added[number] : plain[number - count];
+    if (word == 0)
+        packet.opcode = value;
+    else
+        packet.operand[word - 1] = value;
+    hqq_packet_store(hqq_ring_packet(ring, position), &packet);
+    hqq_ring_publish(ring, position);
+    struct sockaddr_un to = scene_name(spoiler->scene, spoiler->role == SPOIL_OFFERER ? "server" : "out");
+    const struct hqq_token bell = hqq_token_make(spoiler->pair->id, HQQ_TOKEN_BELL, 0);
+    while (sendto(spoiler->fd, &bell, sizeof(bell), MSG_DONTWAIT, (const struct sockaddr *)(const void *)&to,
+                  sizeof(to)) < 0 &&
+           errno == EAGAIN)
+        scene_let_serve(spoiler->scene, 1);
+    for (int i = 0;
+         i < 200 && spoil_is_open(spoiler) && hqq_ring_distance(hqq_load_relaxed(hqq_ring_r(ring)), position) <= 0; i++)
+        scene_let_serve(spoiler->scene, 1);
+    receive_some(spoiler);
 }
 
 /* ---- At random ------------------------------------------------------------------------------------------------- */

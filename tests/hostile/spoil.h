@@ -40,6 +40,11 @@ size_t spoil_values(void);
 /* Writes that value there, lets the server serve, and puts back what was there. */
 void spoil_word(struct spoiler *spoiler, size_t field, size_t value);
 
+/* Publishes a datagram by the rules, but for that value in that word of its packet, and rings. word: below
+ * SPOIL_PACKET_WORDS. */
+#define SPOIL_PACKET_WORDS 8
+void spoil_packet(struct spoiler *spoiler, size_t word, size_t value, bool is_chunked);
+
 /* For a while many of them, as fast as can be, at random, from another process. */
 void spoil_storm(struct spoiler *spoiler, uint64_t seed, uint64_t duration_ns);
 

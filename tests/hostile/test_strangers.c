@@ -26,6 +26,7 @@
 #include "layout/packet.h"
 #include "ring/produce.h"
 #include "socket/config.h"
+#include "socket/endpoint.h"
 #include "socket/libc.h"
 #include "socket/pair.h"
 #include "socket/rendezvous.h"
@@ -182,6 +183,65 @@ static void receives_and_waits_end_in_a_flood_of_junk_tokens(void **state)
     assert_int_equal(child_run(receive_in_a_flood, *state), 0);
 }
 
+/* ---- A receiver that makes way --------------------------------------------------------------------------------- */
+
+#define UNREAD 100u
+
+/* Whoever has the socket next, and knows nothing of links. Returns the next number that he gets, UINT32_MAX: none. */
+static uint32_t receive_next(int fd)
+{
+    unsigned char data[64];
+    uint32_t number;
+    ssize_t got;
+    while ((got = recv(fd, data, sizeof(data), MSG_DONTWAIT)) >= 0) {
+        memcpy(&number, data, sizeof(number));
+        if (got == sizeof(number))
+            return number;
+    }
+    return UINT32_MAX;
+}
+
+static int be_handed_over(void *arg)
+{
+    const struct place *place = arg;
+    char byte;
+    int fd = serve(place);
+    int own = hqq_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (hqq_connect(own, generic(&place->server), sizeof(place->server)) != 0)
+        return 3;
+    for (int i = 0; i < 64; i++) {
+        hqq_send(own, "y", 1, MSG_DONTWAIT);
+        hqq_recv(fd, &byte, 1, MSG_DONTWAIT);
+    }
+    for (uint32_t i = 0; i < UNREAD; i++) {
+        if (hqq_send(own, &i, sizeof(i), MSG_DONTWAIT) != sizeof(i))
+            return 4;
+    }
+    while (send_plainly(place, "xx", 2)) { /* its queue is full */
+    }
+    hqq_store32_release(&hqq_endpoint_find(fd)->pairs->own->door, HQQ_DOOR_HANDED_OVER);
+    uint32_t last = UNREAD, expected = 0;
+    uint64_t began = hqq_clock_ns();
+    if (hqq_send(own, &last, sizeof(last), MSG_DONTWAIT) >= 0 || errno != EAGAIN ||
+        hqq_clock_ns() - began > 50 * HEAVY_MS * HEAVY_SLOWNESS)
+        return 5;
+    for (bool is_sent = false; expected <= UNREAD;) {
+        uint32_t number = receive_next(fd);
+        if (number != UINT32_MAX && number != expected++)
+            return 6;
+        if (!is_sent)
+            is_sent = hqq_send(own, &last, sizeof(last), MSG_DONTWAIT) >= 0;
+        if (!is_sent && errno != EAGAIN)
+            return 7;
+    }
+    return 0;
+}
+
+static void a_send_that_may_not_wait_does_not_while_what_was_not_read_is_sent_again(void **state)
+{
+    assert_int_equal(child_run(be_handed_over, *state), 0);
+}
+
 /* ---- A squatter of the same user --------------------------------------------------------------------------------- */
 
 /* Takes the first offer, and speaks in its ring as if it were the server. */
@@ -260,6 +320,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(junk_bells_do_not_go_round_a_socket_that_two_processes_share, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(receives_and_waits_end_in_a_flood_of_junk_tokens, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_send_that_may_not_wait_does_not_while_what_was_not_read_is_sent_again, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_squatter_cannot_speak_for_the_server, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
