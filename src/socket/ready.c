@@ -84,8 +84,8 @@ void hqq_ready_settle(struct hqq_endpoint *endpoint, int fd)
 
 bool hqq_receive_has_news(const struct hqq_endpoint *endpoint)
 {
-    for (const struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next) {
-        if (pair->is_met && hqq_ring_is_readable(&pair->rx) && hqq_load_relaxed(hqq_ring_w(&pair->rx)) != pair->told)
+    for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next) {
+        if (hqq_pair_is_met(pair) && hqq_ring_is_readable(&pair->rx) && hqq_load_relaxed(hqq_ring_w(&pair->rx)) != pair->told)
             return true;
     }
     return false;
