@@ -118,7 +118,7 @@ static void begin(struct hqq_endpoint *endpoint, int fd, const struct hqq_rule *
     for (int i = 0; i < HQQ_CALLERS; i++)
         endpoint->caller[i] = -1;
     endpoint->listen_countdown = endpoint->listen_interval = 0;
-    endpoint->spin_budget_ns = rule->spin_ns;
+    hqq_store_relaxed(&endpoint->spin_budget_ns, rule->spin_ns);
     endpoint->name_length = 0;
     endpoint->peer = endpoint->last = NULL;
     memset(endpoint->bucket, 0, sizeof(endpoint->bucket));

@@ -53,8 +53,8 @@ static bool hear(struct hqq_endpoint *endpoint, int caller)
         return true;
     }
     hqq_doorbell_add(endpoint, pair);
-    if (endpoint->spin_budget_ns == 0)
-        endpoint->spin_budget_ns = endpoint->rule->spin_ns;
+    if (hqq_load_relaxed(&endpoint->spin_budget_ns) == 0)
+        hqq_store_relaxed(&endpoint->spin_budget_ns, endpoint->rule->spin_ns);
     /* Release: from here on the offerer may send tokens, and we know them. */
     hqq_store32_release(&pair->own->stage, HQQ_STAGE_SEEN);
     return true;

@@ -101,7 +101,7 @@ struct hqq_pair {
     bool is_closing;              /* its door is closed for good; what it holds can be received still */
     uint32_t epoch;               /* of the last arming */
     uint64_t passed;              /* the highest barrier whose token has been met */
-    uint64_t told;                /* w when an edge-triggered wait was last told of it */
+    uint64_t told;                /* what lies before this an edge-triggered wait was told of */
     uint64_t noted;               /* a barrier that was seen in the way */
     uint64_t limit;               /* before the datagram at the head of the kernel's queue: what lies before this */
     uint32_t limit_of;            /* which of those datagrams the limit was noted for */

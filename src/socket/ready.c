@@ -82,10 +82,23 @@ void hqq_ready_settle(struct hqq_endpoint *endpoint, int fd)
     }
 }
 
+/* From where on a wait has not been told. By what is published, not by w: what is only claimed is not there for a receive
+ * yet, and is to be told when it is. */
+static uint64_t first_untold(const struct hqq_pair *pair)
+{
+    uint64_t r = hqq_load_relaxed(hqq_ring_r(&pair->rx));
+    return hqq_ring_distance(pair->told, r) < 0 ? r : pair->told;
+}
+
+static bool is_published(const struct hqq_pair *pair, uint64_t position)
+{
+    return hqq_load_relaxed(hqq_ring_seq(&pair->rx, position)) == position + 1;
+}
+
 bool hqq_receive_has_news(const struct hqq_endpoint *endpoint)
 {
     for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next) {
-        if (hqq_pair_is_met(pair) && hqq_ring_is_readable(&pair->rx) && hqq_load_relaxed(hqq_ring_w(&pair->rx)) != pair->told)
+        if (hqq_pair_is_met(pair) && is_published(pair, first_untold(pair)))
             return true;
     }
     return false;
@@ -93,12 +106,15 @@ bool hqq_receive_has_news(const struct hqq_endpoint *endpoint)
 
 void hqq_receive_note_told(struct hqq_endpoint *endpoint)
 {
-    for (struct hqq_pair *pair = endpoint->pairs; pair; pair = pair->next)
-        pair->told = hqq_load_relaxed(hqq_ring_w(&pair->rx));
+    for (struct hqq_pair *pair = endpoint->pairs; pair; pair = pair->next) {
+        pair->told = first_untold(pair);
+        for (uint64_t i = 0; i < pair->rx.count && is_published(pair, pair->told); i++)
+            pair->told++;
+    }
 }
 
 void hqq_receive_forget_told(struct hqq_endpoint *endpoint)
 {
     for (struct hqq_pair *pair = endpoint->pairs; pair; pair = pair->next)
-        pair->told = UINT64_MAX;
+        pair->told = hqq_load_relaxed(hqq_ring_r(&pair->rx)) - 1;
 }

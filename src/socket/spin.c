@@ -114,7 +114,7 @@ bool hqq_spin_for_data(struct hqq_endpoint *endpoint, int fd)
         if (hqq_lock_is_wanted(&endpoint->receive_lock))
             return false;
     } while (hqq_clock_ns() - start < budget);
-    endpoint->spin_budget_ns = budget / 2;
+    hqq_store_relaxed(&endpoint->spin_budget_ns, budget / 2);
     return false;
 }
 

@@ -27,6 +27,7 @@ void hqq_watch_add(struct hqq_watch *watch, int fd, uint32_t tag)
     watch->at[watch->count].is_ready = false;
     watch->at[watch->count].is_asleep = false;
     watch->at[watch->count].is_edge = false;
+    watch->at[watch->count].has_active = false;
     watch->count++;
     watch->has_any_link |= endpoint->pairs != NULL || endpoint->offered != NULL || endpoint->may_meet_tokens;
 }
@@ -59,21 +60,25 @@ bool hqq_watch_is_ready(struct hqq_watch *watch, size_t index)
 }
 
 /* Rings alone: a look at the kernel's queue is the kernel's own poll. */
-static bool glance(struct hqq_endpoint *endpoint)
+static bool glance(struct hqq_watch *watch, size_t index)
 {
+    struct hqq_endpoint *endpoint = watch->at[index].endpoint;
     bool is_ready = false;
     if (hqq_lock_take(&endpoint->receive_lock)) {
         is_ready = hqq_receive_glance(endpoint);
+        watch->at[index].has_active = endpoint->active != NULL;
         hqq_lock_give(&endpoint->receive_lock);
     }
     return is_ready;
 }
 
-static bool has_news(struct hqq_endpoint *endpoint)
+static bool has_news(struct hqq_watch *watch, size_t index)
 {
+    struct hqq_endpoint *endpoint = watch->at[index].endpoint;
     bool has = false;
     if (hqq_lock_take(&endpoint->receive_lock)) {
         has = hqq_receive_has_news(endpoint);
+        watch->at[index].has_active = endpoint->active != NULL;
         hqq_lock_give(&endpoint->receive_lock);
     }
     return has;
@@ -83,9 +88,8 @@ size_t hqq_watch_look(struct hqq_watch *watch)
 {
     size_t count = 0;
     for (size_t i = 0; i < watch->count && watch->has_any_link; i++) {
-        struct hqq_endpoint *endpoint = watch->at[i].endpoint;
         watch->at[i].is_ready =
-            watch->at[i].is_edge ? has_news(endpoint) : glance(endpoint) && hqq_watch_is_ready(watch, i);
+            watch->at[i].is_edge ? has_news(watch, i) : glance(watch, i) && hqq_watch_is_ready(watch, i);
         count += watch->at[i].is_ready;
     }
     return count;
@@ -99,8 +103,9 @@ bool hqq_watch_spin(struct hqq_watch *watch)
         return false;
     for (size_t i = 0; i < watch->count; i++) {
         struct hqq_endpoint *endpoint = watch->at[i].endpoint;
-        if (endpoint->active && endpoint->rule->spin_ns != 0 && endpoint->spin_budget_ns >= budget) {
-            budget = endpoint->spin_budget_ns;
+        if (watch->at[i].has_active && endpoint->rule->spin_ns != 0 &&
+            hqq_load_relaxed(&endpoint->spin_budget_ns) >= budget) {
+            budget = hqq_load_relaxed(&endpoint->spin_budget_ns);
             own = endpoint;
         }
     }
@@ -120,8 +125,8 @@ bool hqq_watch_spin(struct hqq_watch *watch)
     do {
         for (int k = 0; k < 16; k++) {
             for (size_t i = 0; i < watch->count; i++) {
-                if (watch->at[i].endpoint->active && !watch->at[i].is_edge && glance(watch->at[i].endpoint)) {
-                    own->spin_budget_ns = own->rule->spin_ns;
+                if (watch->at[i].has_active && !watch->at[i].is_edge && glance(watch, i)) {
+                    hqq_store_relaxed(&own->spin_budget_ns, own->rule->spin_ns);
                     return true;
                 }
             }
@@ -134,7 +139,7 @@ bool hqq_watch_spin(struct hqq_watch *watch)
             }
         }
     } while (hqq_clock_ns() - start < budget);
-    own->spin_budget_ns = budget / 2;
+    hqq_store_relaxed(&own->spin_budget_ns, budget / 2);
     return false;
 }
 

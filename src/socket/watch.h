@@ -25,6 +25,7 @@ struct hqq_watch {
         bool is_ready;
         bool is_asleep;
         bool is_readable; /* the kernel says */
+        bool has_active;  /* at the last look there were rings to look at */
         bool is_edge;     /* it is told of arrivals alone, not of what is there still */
     } at[HQQ_WATCHES];
 };
