@@ -141,7 +141,7 @@ struct hqq_endpoint *hqq_adopt_unknown(int fd)
     endpoint = hqq_endpoint_find(fd);
     if (endpoint) {
         /* Others may hold it too, and an earlier program of this process may have had links. */
-        endpoint->may_meet_tokens = true;
+        hqq_store32_relaxed(&endpoint->may_meet_tokens, 1);
         hqq_log(HQQ_LOG_INFO, "descriptor %d, which came from elsewhere, is adopted", fd);
     }
     if (is_candidate && get_name(fd, true, &name, &length)) {

@@ -78,7 +78,7 @@ static bool is_unproved(const struct hqq_pair *pair)
 void hqq_doorbell_add(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
 {
     struct hqq_pair **bucket = &endpoint->by_id[pair->id.word[1] % HQQ_ID_BUCKETS];
-    endpoint->may_meet_tokens = true;
+    hqq_store32_relaxed(&endpoint->may_meet_tokens, 1);
     pair->next = NULL;
     pair->previous = endpoint->pairs_last;
     if (pair->previous)

@@ -113,7 +113,8 @@ static void begin(struct hqq_endpoint *endpoint, int fd, const struct hqq_rule *
     endpoint->has_noted = false;
     memset(endpoint->by_id, 0, sizeof(endpoint->by_id));
     endpoint->pair_count = endpoint->turn = endpoint->run = endpoint->calm = 0;
-    endpoint->head_is_data = endpoint->is_parked = endpoint->may_meet_tokens = endpoint->is_receiver = false;
+    endpoint->head_is_data = endpoint->is_parked = endpoint->is_receiver = false;
+    hqq_store32_relaxed(&endpoint->may_meet_tokens, 0);
     endpoint->listener = endpoint->ghost = -1;
     for (int i = 0; i < HQQ_CALLERS; i++)
         endpoint->caller[i] = -1;

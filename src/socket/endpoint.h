@@ -94,24 +94,24 @@ struct hqq_endpoint {
     struct hqq_pair *current;              /* the one last delivered from */
     struct hqq_pair *swept;                /* where the next sweep begins; NULL: at the first */
     uint32_t pair_count, unproved_count;
-    uint32_t turn;           /* datagrams from the rings since the kernel's queue was looked at */
-    uint32_t run;            /* datagrams from current in a row */
-    uint32_t head_count;     /* which datagram of the kernel's head limits are for */
-    uint32_t woken;          /* pairs that bells made active, one soon after the other */
-    bool head_is_data;       /* the kernel's head is a datagram, before which the rings have their turn, up to limits */
-    bool has_noted;          /* a barrier has been noted since the kernel's queue was last empty */
-    bool is_parked;          /* all doors say so */
-    bool is_inherited;       /* from the parent: its links and its rendezvous are not ours to end */
-    bool is_receiver;        /* this process is the one that receives */
-    bool may_meet_tokens;    /* from the first pair on */
-    uint32_t passed_on;      /* tokens that were sent again to another process, since passed_on_ns */
+    uint32_t turn;       /* datagrams from the rings since the kernel's queue was looked at */
+    uint32_t run;        /* datagrams from current in a row */
+    uint32_t head_count; /* which datagram of the kernel's head limits are for */
+    uint32_t woken;      /* pairs that bells made active, one soon after the other */
+    bool head_is_data;   /* the kernel's head is a datagram, before which the rings have their turn, up to limits */
+    bool has_noted;      /* a barrier has been noted since the kernel's queue was last empty */
+    bool is_parked;      /* all doors say so */
+    bool is_inherited;   /* from the parent: its links and its rendezvous are not ours to end */
+    bool is_receiver;    /* this process is the one that receives */
+    hqq_atomic_u32 may_meet_tokens; /* 1: from the first pair on; looked at without the lock, too */
+    uint32_t passed_on;             /* tokens that were sent again to another process, since passed_on_ns */
     uint64_t passed_on_ns;
     uint32_t calm;           /* receives since it was parked for others' sleep */
     int listener;            /* the rendezvous, or -1 */
     int caller[HQQ_CALLERS]; /* who have come there and not spoken yet, latest first; -1 for none */
     uint32_t listen_countdown, listen_interval;
-    int ghost; /* a duplicate for threads that sleep on a closed descriptor, or -1 */
-    uint64_t spin_budget_ns;
+    int ghost;                     /* a duplicate for threads that sleep on a closed descriptor, or -1 */
+    hqq_atomic_u64 spin_budget_ns; /* also learnt without the lock */
     struct hqq_pair *by_id[HQQ_ID_BUCKETS];
     struct sockaddr_un name; /* its own, 0 long: none */
     socklen_t name_length;

@@ -110,7 +110,7 @@ void hqq_fork_receives(struct hqq_endpoint *endpoint)
     uint64_t receiver = hqq_load_relaxed(&shared->receiver);
     if (self == HQQ_PROCESS_UNKNOWN) { /* nobody can be told from anybody: alone until a fork, never after */
         if (hqq_load_relaxed(&hqq_fork_count) != 0 || endpoint->is_inherited) {
-            endpoint->may_meet_tokens = true;
+            hqq_store32_relaxed(&endpoint->may_meet_tokens, 1);
             hqq_fork_share(endpoint);
         }
         return;
@@ -123,7 +123,7 @@ void hqq_fork_receives(struct hqq_endpoint *endpoint)
             take_over(endpoint);
         }
     } else if (!(hqq_load32_relaxed(&endpoint->park) & HQQ_PARK_SHARED)) {
-        endpoint->may_meet_tokens = true;
+        hqq_store32_relaxed(&endpoint->may_meet_tokens, 1);
         hqq_fork_share(endpoint);
     }
 }

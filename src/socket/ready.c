@@ -76,8 +76,8 @@ void hqq_ready_settle(struct hqq_endpoint *endpoint, int fd)
     for (int tokens = 0; tokens < HQQ_TOKENS_MOST && !hqq_receive_glance(endpoint) &&
                          hqq_queue_ask(fd, &token) == HQQ_QUEUE_TOKEN && !hqq_doorbell_is_news(endpoint, &token);
          tokens++) {
-        if (!hqq_queue_pop_token(endpoint, fd))
-            return;
+        if (!hqq_queue_may_pop(endpoint, &token) || !hqq_queue_pop_token(endpoint, fd))
+            return; /* the first one of a pair may be all that tells */
         hqq_doorbell_arm(endpoint);
     }
 }

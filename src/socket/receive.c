@@ -32,11 +32,11 @@ static ssize_t take_from_kernel(const struct hqq_receiving *receiving)
     struct hqq_endpoint *endpoint = receiving->endpoint;
     ssize_t result;
     endpoint->turn = 0;
-    if (!endpoint->may_meet_tokens && receiving->flags & MSG_PEEK)
+    if (!hqq_load32_relaxed(&endpoint->may_meet_tokens) && receiving->flags & MSG_PEEK)
         return hqq_kernel_recvmsg(receiving->fd, receiving->message, receiving->flags);
     for (int tokens = 0; tokens < HQQ_TOKENS_MOST; tokens++) {
         bool is_token = false;
-        if (endpoint->may_meet_tokens && !endpoint->head_is_data) {
+        if (hqq_load32_relaxed(&endpoint->may_meet_tokens) && !endpoint->head_is_data) {
             struct hqq_token token;
             long error = 0;
             switch (hqq_queue_look(receiving->fd, &token, &error)) {
@@ -233,8 +233,9 @@ static void drop_tokens(struct hqq_endpoint *endpoint, int fd)
 {
     struct hqq_token token;
     long error;
-    while (hqq_load32_relaxed(&endpoint->is_kernel_only) == HQQ_KERNEL_ONLY_SHUT && endpoint->may_meet_tokens &&
-           hqq_queue_look(fd, &token, &error) == HQQ_QUEUE_TOKEN && hqq_queue_pop_token(endpoint, fd)) {
+    while (hqq_load32_relaxed(&endpoint->is_kernel_only) == HQQ_KERNEL_ONLY_SHUT &&
+           hqq_load32_relaxed(&endpoint->may_meet_tokens) && hqq_queue_look(fd, &token, &error) == HQQ_QUEUE_TOKEN &&
+           hqq_queue_pop_token(endpoint, fd)) {
     }
 }
 

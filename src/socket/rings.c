@@ -213,7 +213,7 @@ bool hqq_receive_glance(struct hqq_endpoint *endpoint)
     struct hqq_pair *first = endpoint->current ? endpoint->current : endpoint->active;
     for (struct hqq_pair *pair = first; pair;) {
         const struct hqq_ring *ring = &pair->rx;
-        if (pair->is_met && hqq_ring_is_readable(ring)) {
+        if (hqq_pair_is_met(pair) && hqq_ring_is_readable(ring)) {
             uint64_t position = hqq_load_relaxed(hqq_ring_r(ring));
             hqq_prefetch_write(hqq_ring_packet(ring, position));
             hqq_prefetch_read(hqq_ring_buffer(ring, position));

@@ -241,15 +241,16 @@ static long send_one_again(const struct sending *sending, uint64_t position)
         parts[i].iov_base = hqq_ring_buffer(ring, position + i);
         parts[i].iov_len = left < ring->buffer_size ? left : ring->buffer_size;
     }
-    int tries = RESEND_TRIES;
     long result = hqq_route_target(route, &target);
     if (result == 0) {
         message.msg_name = target.length != 0 ? &target.name : NULL;
         message.msg_namelen = target.length;
-        while ((result = hqq_kernel_sendmsg(sending->fd, &message)) == -EAGAIN && tries-- > 0)
-            hqq_sys.sleep_until(hqq_clock_ns() + HQQ_NS_PER_MS);
+        result = hqq_kernel_sendmsg(sending->fd, &message);
         hqq_route_target_done(&target);
     }
+    expected = position + slots;
+    if (result == -EAGAIN && hqq_cas_acq_rel(hqq_ring_r(ring), &expected, position))
+        return result;
     for (uint64_t i = 0; i < slots; i++)
         hqq_ring_release(ring, position + i);
     if (result >= 0)

@@ -68,7 +68,7 @@ void hqq_spin_learn(struct hqq_endpoint *endpoint, uint64_t slept_ns)
 {
     uint64_t longest = endpoint->rule->spin_ns;
     if (slept_ns < 2 * longest)
-        endpoint->spin_budget_ns = longest;
+        hqq_store_relaxed(&endpoint->spin_budget_ns, longest);
     if (slept_ns > CALM_NS)
         endpoint->woken = 0;
 }
@@ -99,12 +99,14 @@ bool hqq_spin_for_data(struct hqq_endpoint *endpoint, int fd)
         return give_way(endpoint);
     int looks = endpoint->pair_count <= SPINS_PER_CLOCK_LOOK ? SPINS_PER_CLOCK_LOOK : 1;
     uint64_t start = hqq_clock_ns();
-    uint64_t budget = endpoint->spin_budget_ns < SHORTEST_NS ? SHORTEST_NS : endpoint->spin_budget_ns;
+    uint64_t budget = hqq_load_relaxed(&endpoint->spin_budget_ns);
+    if (budget < SHORTEST_NS)
+        budget = SHORTEST_NS;
     do {
         for (int i = 0; i < looks; i++) {
             if (hqq_receive_glance(endpoint)) {
                 hqq_count_own(&endpoint->counters->spins_won, 1);
-                endpoint->spin_budget_ns = longest;
+                hqq_store_relaxed(&endpoint->spin_budget_ns, longest);
                 return true;
             }
             hqq_cpu_pause();

@@ -29,7 +29,7 @@ void hqq_watch_add(struct hqq_watch *watch, int fd, uint32_t tag)
     watch->at[watch->count].is_edge = false;
     watch->at[watch->count].has_active = false;
     watch->count++;
-    watch->has_any_link |= endpoint->pairs != NULL || endpoint->offered != NULL || endpoint->may_meet_tokens;
+    watch->has_any_link |= endpoint->offered != NULL || hqq_load32_relaxed(&endpoint->may_meet_tokens);
 }
 
 static bool is_same_as_before(const struct hqq_watch *watch, size_t index)
