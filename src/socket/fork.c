@@ -28,7 +28,8 @@
 hqq_atomic_u64 hqq_fork_count;
 
 static hqq_atomic_pointer shared_pool;
-static hqq_atomic_u32 shared_used[SHARED_COUNT];
+static hqq_atomic_u32 shared_used[SHARED_COUNT]; /* 0, or in which epoch it was taken */
+static hqq_atomic_u32 shared_epoch = 1;          /* moves with each fork, and with each pool */
 
 static struct hqq_shared *pool(void)
 {
@@ -45,11 +46,21 @@ static struct hqq_shared *pool(void)
     return address;
 }
 
-struct hqq_shared *hqq_shared_take(void)
+/* What it makes from now on a child does not share with its parent, so it has a pool of its own. So has a process that
+ * has used its pool up: places that copies use stay theirs. */
+static void begin_new_pool(void)
+{
+    hqq_add32_relaxed(&shared_epoch, 1);
+    hqq_store_pointer_release(&shared_pool, NULL);
+    memset(shared_used, 0, sizeof(shared_used));
+}
+
+static struct hqq_shared *take_place(void)
 {
     struct hqq_shared *shared = pool();
+    uint32_t epoch = hqq_load32_relaxed(&shared_epoch);
     for (int i = 0; shared && i < SHARED_COUNT; i++) {
-        if (hqq_load32_relaxed(&shared_used[i]) == 0 && hqq_cas32_acquire(&shared_used[i], 0, 1)) {
+        if (hqq_load32_relaxed(&shared_used[i]) == 0 && hqq_cas32_acquire(&shared_used[i], 0, epoch)) {
             hqq_store_relaxed(&shared[i].receiver, HQQ_PROCESS_UNKNOWN);
             hqq_store32_relaxed(&shared[i].is_contested, 0);
             return &shared[i];
@@ -58,19 +69,22 @@ struct hqq_shared *hqq_shared_take(void)
     return NULL;
 }
 
-/* A place is not used again once there may have been a fork: the copies still use it. */
+struct hqq_shared *hqq_shared_take(void)
+{
+    struct hqq_shared *shared = take_place();
+    if (!shared) {
+        begin_new_pool();
+        shared = take_place();
+    }
+    return shared;
+}
+
+/* A place is used again unless there was a fork since it was taken: then a copy may use it. */
 void hqq_shared_return(struct hqq_shared *shared)
 {
     struct hqq_shared *first = hqq_load_pointer_acquire(&shared_pool);
-    if (shared && hqq_load_relaxed(&hqq_fork_count) == 0 && shared >= first && shared < first + SHARED_COUNT)
-        hqq_store32_relaxed(&shared_used[shared - first], 0);
-}
-
-/* In a child: what it makes from now on it does not share with its parent, so it has a pool of its own. */
-static void begin_new_pool(void)
-{
-    hqq_store_pointer_release(&shared_pool, NULL);
-    memset(shared_used, 0, sizeof(shared_used));
+    if (shared && shared >= first && shared < first + SHARED_COUNT)
+        hqq_cas32_relaxed(&shared_used[shared - first], hqq_load32_relaxed(&shared_epoch), 0);
 }
 
 /* ---- Who receives ---------------------------------------------------------------------------------------------- */
@@ -204,6 +218,7 @@ void hqq_fork_remember(void)
 void hqq_socket_fork_prepare(void)
 {
     hqq_add_relaxed(&hqq_fork_count, 1);
+    hqq_add32_relaxed(&shared_epoch, 1);
     hqq_endpoint_lock_registry();
     for (struct hqq_endpoint *endpoint = hqq_endpoint_first(); endpoint; endpoint = endpoint->next) {
         if (hqq_load32_relaxed(&endpoint->is_live) != 0) {

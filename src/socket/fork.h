@@ -19,7 +19,7 @@ struct hqq_shared {
     hqq_atomic_u32 is_contested;                     /* 1: two living processes have received */
 };
 
-/* Memory for an endpoint; NULL if there is none: then nothing is shared, and a fork parks the links. */
+/* Memory for an endpoint; NULL if there is none: then nothing is shared. Taken under the registry's lock. */
 struct hqq_shared *hqq_shared_take(void);
 void hqq_shared_return(struct hqq_shared *shared);
 

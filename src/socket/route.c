@@ -41,10 +41,35 @@ bool hqq_route_is_to(const struct hqq_route *route, const struct sockaddr *addre
     return hqq_route_has_name(route, address, hqq_route_significant_length(address, length));
 }
 
+static void forget_route(struct hqq_endpoint *endpoint, struct hqq_route **place);
+
+/* The oldest route without a pair, of a bucket. */
+static bool forget_oldest(struct hqq_endpoint *endpoint, unsigned bucket)
+{
+    struct hqq_route **oldest = NULL;
+    for (struct hqq_route **at = &endpoint->bucket[bucket]; *at; at = &(*at)->next) {
+        if (!(*at)->pair && hqq_load32_relaxed(&(*at)->inside) == 0)
+            oldest = at;
+    }
+    if (oldest)
+        forget_route(endpoint, oldest);
+    return oldest != NULL;
+}
+
+/* Whoever sends to many names in a long life knows the latest. */
+static bool make_room(struct hqq_endpoint *endpoint, unsigned bucket)
+{
+    for (unsigned i = 0; i < HQQ_ROUTE_BUCKETS; i++) {
+        if (endpoint->route_count < ROUTES_MAX || forget_oldest(endpoint, (bucket + i) % HQQ_ROUTE_BUCKETS))
+            return true;
+    }
+    return false;
+}
+
 static struct hqq_route *make(struct hqq_endpoint *endpoint, const struct sockaddr *address, socklen_t length,
                               const struct hqq_rule *rule)
 {
-    if (endpoint->route_count >= ROUTES_MAX)
+    if (!make_room(endpoint, bucket_of(address, length)))
         return NULL;
     struct hqq_route *route = hqq_pool_take(&pool);
     if (!route)
