@@ -127,8 +127,10 @@ void hqq_doorbell_break(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
 {
     hqq_doorbell_unlist(endpoint, pair);
     close_door(pair);
-    if (pair->is_met && hqq_lock_take(&endpoint->send_lock)) {
+    if (hqq_lock_take(&endpoint->send_lock)) {
         hqq_route_disown(endpoint, pair);
+        if (!pair->is_attached && hqq_pair_peer_has_left(pair))
+            hqq_route_abandon(endpoint, pair);
         hqq_lock_give(&endpoint->send_lock);
     }
     hqq_pair_drop(pair);

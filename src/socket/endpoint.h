@@ -106,6 +106,7 @@ struct hqq_endpoint {
     hqq_atomic_u32 may_meet_tokens; /* 1: from the first pair on; looked at without the lock, too */
     uint32_t passed_on;             /* tokens that were sent again to another process, since passed_on_ns */
     uint64_t passed_on_ns;
+    uint64_t swept_ns;       /* when pairs that are over were last looked for */
     uint32_t calm;           /* receives since it was parked for others' sleep */
     int listener;            /* the rendezvous, or -1 */
     int caller[HQQ_CALLERS]; /* who have come there and not spoken yet, latest first; -1 for none */

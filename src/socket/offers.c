@@ -25,6 +25,7 @@ void hqq_offers_take_over(struct hqq_endpoint *endpoint)
         hqq_store32_release(&pair->own->stage, HQQ_STAGE_SEEN);
         pair = next;
     }
+    hqq_doorbell_sweep(endpoint); /* for each new one some that may be over */
 }
 
 /* Takes what a caller offers. False: he has not spoken yet. */

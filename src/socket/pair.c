@@ -185,6 +185,11 @@ bool hqq_pair_peer_was_missing(const struct hqq_pair *pair, uint64_t ticks)
     return pair->may_compare && owner != HQQ_PROCESS_UNKNOWN && hqq_alive_is_missing(owner, ticks);
 }
 
+bool hqq_pair_peer_has_left(const struct hqq_pair *pair)
+{
+    return hqq_door_kind(hqq_load32_acquire(&pair->peer->door)) == HQQ_DOOR_CLOSED || hqq_pair_peer_is_missing(pair);
+}
+
 bool hqq_pair_peer_is_dead(const struct hqq_pair *pair)
 {
     uint64_t owner = hqq_load_relaxed(&pair->peer->owner);

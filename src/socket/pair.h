@@ -168,6 +168,9 @@ bool hqq_pair_peer_is_missing(const struct hqq_pair *pair);
 /* The same, as of at most 20 us ago; nearly free where its process was asked for by then, for whatever pair. */
 bool hqq_pair_peer_was_missing(const struct hqq_pair *pair, uint64_t ticks);
 
+/* True if the peer has closed its side, or there is no process of its number. */
+bool hqq_pair_peer_has_left(const struct hqq_pair *pair);
+
 /* True if the peer's process runs no more for certain. */
 bool hqq_pair_peer_is_dead(const struct hqq_pair *pair);
 

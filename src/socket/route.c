@@ -136,6 +136,21 @@ static struct hqq_route *chain(struct hqq_endpoint *endpoint, int index)
     return index < 0 ? endpoint->peer : endpoint->bucket[index];
 }
 
+void hqq_route_abandon(struct hqq_endpoint *endpoint, const struct hqq_pair *pair)
+{
+    for (int i = -1; i < HQQ_ROUTE_BUCKETS; i++) {
+        for (struct hqq_route *route = chain(endpoint, i); route; route = route->next) {
+            if (route->pair != pair)
+                continue;
+            if (hqq_ring_depth(&pair->tx) == 0) {
+                hqq_route_forget_pair(endpoint, route, HQQ_SOCKET_PEER_LEFT);
+                route->retry_ns = 0;
+            }
+            return;
+        }
+    }
+}
+
 void hqq_route_move_descriptor(struct hqq_endpoint *endpoint, int from, int to)
 {
     for (int i = -1; i < HQQ_ROUTE_BUCKETS; i++) {

@@ -72,6 +72,10 @@ static inline void hqq_route_leave_ring(struct hqq_route *route)
 void hqq_route_adopt(struct hqq_endpoint *endpoint, struct hqq_pair *pair);
 void hqq_route_disown(struct hqq_endpoint *endpoint, struct hqq_pair *pair);
 
+/* The peer of a pair that this socket offered has left: the route need not wait for the next datagram to find that out,
+ * unless there are some that were not read, which may have to be sent again. */
+void hqq_route_abandon(struct hqq_endpoint *endpoint, const struct hqq_pair *pair);
+
 /* SIOCOUTQ: bytes that the peers have not taken, of which the kernel counts so many. Takes the send lock. */
 int hqq_route_unread(struct hqq_endpoint *endpoint, int in_kernel);
 

@@ -94,6 +94,8 @@ static void end_old_offers(struct hqq_endpoint *endpoint)
     struct hqq_pair *kept = NULL;
     while (pair) {
         struct hqq_pair *next = pair->next;
+        if (hqq_pair_peer_has_left(pair))
+            hqq_route_abandon(endpoint, pair);
         if (hqq_load32_relaxed(&pair->given_up) != 0) {
             hqq_store32_release(&pair->own->door, HQQ_DOOR_CLOSED);
             hqq_pair_drop(pair);

@@ -24,7 +24,7 @@
 
 #define TURNS 24u
 #define WATCHDOG_SECONDS 300
-#define QUIET_CALLS 64
+#define QUIET_WAITS 12
 
 static char folder[] = "/tmp/hqq-lives-XXXXXX";
 static int server; /* lives as long as the process */
@@ -151,7 +151,7 @@ static void be_a_server(int ready)
 
 static void be_a_client(int ready)
 {
-    struct sockaddr_un own = name_of("client", life % 16), to = name_of("server", 0);
+    struct sockaddr_un own = name_of("client", life), to = name_of("server", 0);
     int fd = bound(&own);
     say_ready(ready);
     if (life % 2 == 0 && connect(fd, generic(&to), sizeof(to)) != 0)
@@ -262,8 +262,11 @@ static struct holdings count(void)
 {
     struct holdings holdings = {0};
     char line[256], byte;
-    for (int i = 0; i < QUIET_CALLS; i++) /* what is over is swept up by calls that find nothing */
+    for (int i = 0; i < QUIET_WAITS; i++) { /* what is over is swept up before a sleep, now and then */
+        struct pollfd one = {.fd = server, .events = POLLIN};
+        poll(&one, 1, 15);
         (void)recv(server, &byte, 1, MSG_DONTWAIT);
+    }
     DIR *directory = opendir("/proc/self/fd");
     FILE *status = fopen("/proc/self/status", "re");
     if (!directory || !status)
