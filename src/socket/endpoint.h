@@ -104,7 +104,7 @@ struct hqq_endpoint {
     bool is_inherited;   /* from the parent: its links and its rendezvous are not ours to end */
     bool is_receiver;    /* this process is the one that receives */
     hqq_atomic_u32 may_meet_tokens; /* 1: from the first pair on; looked at without the lock, too */
-    uint32_t passed_on;             /* tokens that were sent again to another process, since passed_on_ns */
+    uint32_t passed_on;             /* tokens that were sent again to another process, the last at passed_on_ns */
     uint64_t passed_on_ns;
     uint64_t swept_ns;       /* when pairs that are over were last looked for */
     uint32_t calm;           /* receives since it was parked for others' sleep */

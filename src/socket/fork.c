@@ -155,18 +155,21 @@ bool hqq_fork_may_receive_alone(struct hqq_endpoint *endpoint)
     return true;
 }
 
-/* Enough for the other process to wake up and find the token; what nobody knows must not go round for ever. */
-#define PASSED_ON_MOST 1024
-#define PASSED_ON_WINDOW_NS (100 * HQQ_NS_PER_MS)
+/* Enough for the other process to wake up and find the token; what nobody knows must not go round for ever. Counted anew
+ * once none was passed on for a while. */
+#define PASSED_ON_MOST 128
+#define QUIET_NS (100 * HQQ_NS_PER_MS)
 
 static bool may_pass_on(struct hqq_endpoint *endpoint)
 {
     uint64_t now = hqq_clock_ns();
-    if (now - endpoint->passed_on_ns > PASSED_ON_WINDOW_NS) {
-        endpoint->passed_on_ns = now;
+    if (hqq_is_due(now, endpoint->passed_on_ns, QUIET_NS))
         endpoint->passed_on = 0;
-    }
-    return endpoint->passed_on++ < PASSED_ON_MOST;
+    if (endpoint->passed_on == PASSED_ON_MOST)
+        return false;
+    endpoint->passed_on++;
+    endpoint->passed_on_ns = now;
+    return true;
 }
 
 void hqq_fork_pass_token_on(struct hqq_endpoint *endpoint, int fd, const struct hqq_token *token)

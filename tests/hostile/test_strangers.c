@@ -35,7 +35,7 @@
 #include "support/child.h"
 #include "support/heavy.h"
 
-#define LONGEST_NS (HEAVY_S * HEAVY_SLOWNESS)
+#define LONGEST_NS (5 * HEAVY_S * HEAVY_SLOWNESS)
 
 struct place {
     char folder[32];
@@ -222,8 +222,7 @@ static int be_handed_over(void *arg)
     hqq_store32_release(&hqq_endpoint_find(fd)->pairs->own->door, HQQ_DOOR_HANDED_OVER);
     uint32_t last = UNREAD, expected = 0;
     uint64_t began = hqq_clock_ns();
-    if (hqq_send(own, &last, sizeof(last), MSG_DONTWAIT) >= 0 || errno != EAGAIN ||
-        hqq_clock_ns() - began > 50 * HEAVY_MS * HEAVY_SLOWNESS)
+    if (hqq_send(own, &last, sizeof(last), MSG_DONTWAIT) >= 0 || errno != EAGAIN || hqq_clock_ns() - began > LONGEST_NS)
         return 5;
     for (bool is_sent = false; expected <= UNREAD;) {
         uint32_t number = receive_next(fd);
