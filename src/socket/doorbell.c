@@ -163,8 +163,8 @@ static bool is_over(const struct hqq_pair *pair)
 {
     if (is_unproved(pair) && hqq_is_due(hqq_clock_ns(), pair->since_ns, PROOF_TIME_NS))
         return true;
-    bool is_closed = pair->is_closing || hqq_door_kind(hqq_load32_acquire(&pair->peer->door)) == HQQ_DOOR_CLOSED ||
-                     hqq_load32_acquire(&pair->given_up) != 0 || hqq_pair_peer_was_missing(pair, hqq_ticks());
+    bool is_closed =
+        pair->is_closing || hqq_load32_acquire(&pair->given_up) != 0 || hqq_pair_peer_has_left(pair); /* edge D8 */
     return is_closed && !hqq_ring_is_readable(&pair->rx);
 }
 

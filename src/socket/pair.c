@@ -187,7 +187,8 @@ bool hqq_pair_peer_was_missing(const struct hqq_pair *pair, uint64_t ticks)
 
 bool hqq_pair_peer_has_left(const struct hqq_pair *pair)
 {
-    return hqq_door_kind(hqq_load32_acquire(&pair->peer->door)) == HQQ_DOOR_CLOSED || hqq_pair_peer_is_missing(pair);
+    return hqq_door_kind(hqq_load32_acquire(&pair->peer->door)) == HQQ_DOOR_CLOSED ||
+           hqq_pair_peer_was_missing(pair, hqq_ticks());
 }
 
 bool hqq_pair_peer_is_dead(const struct hqq_pair *pair)

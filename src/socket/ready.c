@@ -52,9 +52,23 @@ bool hqq_receive_is_ready(struct hqq_endpoint *endpoint, int fd)
     return true;
 }
 
+/* How often pairs that are over are looked for: else their memory would be kept until somebody offers another one. */
+#define SWEEP_NS (10 * HQQ_NS_PER_MS)
+
+static void sweep_now_and_then(struct hqq_endpoint *endpoint)
+{
+    uint64_t now = hqq_clock_ns();
+    if (!hqq_is_due(now, endpoint->swept_ns, SWEEP_NS))
+        return;
+    endpoint->swept_ns = now;
+    hqq_doorbell_sweep(endpoint);
+}
+
 bool hqq_receive_arm(struct hqq_endpoint *endpoint, int fd)
 {
     hqq_offers_look(endpoint, true);
+    if (endpoint->pairs)
+        sweep_now_and_then(endpoint);
     if (!endpoint->pairs)
         return true;
     if (hqq_receive_is_ready(endpoint, fd))

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -42,6 +43,7 @@ static void become_another_user(void)
 {
     if (setgroups(0, NULL) != 0 || setresgid(NOBODY, NOBODY, NOBODY) != 0 || setresuid(NOBODY, NOBODY, NOBODY) != 0)
         heavy_fail("another user: %s", strerror(errno));
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* which a change of user has undone */
 }
 
 static void wait_until(const char *what, const _Atomic bool *is_so)
