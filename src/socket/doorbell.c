@@ -14,7 +14,7 @@
 
 /* Bells of pairs that were not looked at, and what one is worth in doors that are opened and armed again. */
 #define MANY_BELLS 4
-#define PAIRS_FOR_A_BELL 32
+#define PAIRS_FOR_A_BELL 64
 
 static void set_door(struct hqq_pair *pair, uint32_t door)
 {

@@ -22,6 +22,9 @@
 /* The largest region that is accepted from a peer: what the largest configuration makes, and some. */
 #define LARGEST_REGION (UINT64_C(1) << 30)
 
+/* How long memory may have been locked before it is noticed. */
+#define LOCKED_LOOK_NS (1 * HQQ_NS_PER_MS)
+
 static struct hqq_pair_block *block_of(const struct hqq_mapping *mapping)
 {
     return (void *)((unsigned char *)mapping->base + HQQ_PAIR_BLOCK_OFFSET);
@@ -30,7 +33,7 @@ static struct hqq_pair_block *block_of(const struct hqq_mapping *mapping)
 static struct hqq_pool pool = HQQ_POOL(struct hqq_pair);
 
 /* A process that locks its memory would have every page of a region at once, and pay for it. */
-static bool is_memory_locked(void)
+static bool look_up_locked(void)
 {
     char text[2048];
     int fd = hqq_sys.open("/proc/self/status", O_RDONLY | O_CLOEXEC, 0);
@@ -41,6 +44,35 @@ static bool is_memory_locked(void)
     text[length > 0 ? length : 0] = '\0';
     const char *locked = strstr(text, "VmLck:");
     return locked && strtoul(locked + strlen("VmLck:"), NULL, 10) != 0;
+}
+
+/* Looked up anew only now and then: a crowd of peers comes at once, and to read /proc costs more than all else. */
+static bool is_memory_locked(void)
+{
+    static hqq_atomic_u64 looked_ns;
+    static hqq_atomic_u32 was_locked;
+    uint64_t now = hqq_clock_ns();
+    uint64_t looked = hqq_load_relaxed(&looked_ns);
+    if (looked == 0 || hqq_is_due(now, looked, LOCKED_LOOK_NS)) {
+        hqq_store32_relaxed(&was_locked, look_up_locked());
+        hqq_store_relaxed(&looked_ns, now);
+    }
+    return hqq_load32_relaxed(&was_locked) != 0;
+}
+
+/* hqq_process_namespace(), which stays the same as long as the process does. */
+static uint64_t own_namespace(void)
+{
+    static hqq_atomic_u64 known, known_generation;
+    uint64_t generation = hqq_load_acquire(&known_generation);
+    if (generation != 0 && hqq_process_is_generation(generation))
+        return hqq_load_relaxed(&known);
+    uint64_t namespace = hqq_process_namespace();
+    if (namespace != 0) {
+        hqq_store_relaxed(&known, namespace);
+        hqq_store_release(&known_generation, hqq_process_generation()); /* with the acquire above */
+    }
+    return namespace;
 }
 
 /* A new pair for a mapping, which it takes over on success. index: 0 the offerer, 1 the other. */
@@ -59,7 +91,7 @@ static struct hqq_pair *view(const struct hqq_mapping *mapping, const struct hqq
     pair->mapping = *mapping;
     pair->is_attached = index == 1;
     pair->since_ns = hqq_clock_ns();
-    uint64_t namespace = hqq_process_namespace();
+    uint64_t namespace = own_namespace();
     pair->may_compare = namespace != 0 && hqq_load_relaxed(&block->namespace) == namespace;
     hqq_store32_relaxed(&pair->references, index == 0 ? 2 : 1); /* an offerer has a route for it already */
     if (pair->may_compare)
@@ -78,9 +110,9 @@ static void format(const struct hqq_mapping *mapping, const struct hqq_layout *l
         hqq_ring_format(&ring, true);
     }
     hqq_superblock_claim(base);
-    hqq_extension_format(base, hqq_process_namespace(), hqq_process_self());
+    hqq_extension_format(base, own_namespace(), hqq_process_self());
     struct hqq_pair_block *block = block_of(mapping);
-    hqq_store_relaxed(&block->namespace, hqq_process_namespace());
+    hqq_store_relaxed(&block->namespace, own_namespace());
     hqq_store_relaxed(&block->id[0], id.word[0]);
     hqq_store_relaxed(&block->id[1], id.word[1]);
     hqq_store_relaxed(&block->magic, HQQ_PAIR_MAGIC);

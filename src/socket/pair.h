@@ -96,6 +96,7 @@ struct hqq_pair {
     struct hqq_pair *active_next, *active_previous;           /* of those whose rings are looked at */
     struct hqq_pair *id_next;                                 /* of those whose ids share a bucket */
     bool is_active, is_met;
+    uint64_t head;    /* where r was seen last: a hint that spares looks at r, whose line is another one */
     bool is_attached; /* the peer made it */
     uint64_t since_ns;
     bool is_closing;              /* its door is closed for good; what it holds can be received still */

@@ -12,6 +12,45 @@
 /* Datagrams from one ring before the next has its turn. */
 #define RING_TURN 32
 
+/* Rings that are looked at in a row: how many before its turn a ring's next slot is fetched. Each is a line, and often a
+ * page, that this processor has not touched for a while. */
+#define LOOK_AHEAD 4
+
+/*
+ * True if nothing is at the head, by a single line of the region. seq == p says that slot p is free for position p, so
+ * r has not passed p and p is not published: with the head at p the ring is empty. Any other seq, also where r has moved
+ * otherwise (taken back, or by another process that received), says no more than that it must be looked at. A peer that
+ * writes nonsense there hides its own datagrams. Until the peer has proved that it has the socket nothing counts.
+ */
+static inline bool is_empty(struct hqq_pair *pair)
+{
+    return !hqq_pair_is_met(pair) || hqq_load_relaxed(hqq_ring_seq(&pair->rx, pair->head)) == pair->head;
+}
+
+static inline struct hqq_pair *behind(const struct hqq_endpoint *endpoint, const struct hqq_pair *pair)
+{
+    return pair->active_next ? pair->active_next : endpoint->active;
+}
+
+/* The next ring that may have something, from first on and around; NULL: none has. */
+static struct hqq_pair *find(const struct hqq_endpoint *endpoint, struct hqq_pair *first, struct hqq_pair *end)
+{
+    struct hqq_pair *ahead = first;
+    for (int i = 0; i < LOOK_AHEAD; i++) {
+        hqq_prefetch_read(hqq_ring_seq(&ahead->rx, ahead->head));
+        ahead = behind(endpoint, ahead);
+    }
+    struct hqq_pair *pair = first;
+    do {
+        hqq_prefetch_read(hqq_ring_seq(&ahead->rx, ahead->head));
+        if (!is_empty(pair))
+            return pair;
+        ahead = behind(endpoint, ahead);
+        pair = behind(endpoint, pair);
+    } while (pair != end);
+    return NULL;
+}
+
 /* What is at the head of a ring, checked. */
 struct head {
     uint64_t position, slots, length, barrier;
@@ -31,8 +70,12 @@ static enum hqq_look look_at(struct hqq_pair *pair, struct head *ret_head)
 {
     const struct hqq_ring *ring = &pair->rx;
     struct head head = {.slots = 1};
-    if (!hqq_pair_is_met(pair) || !hqq_ring_peek(ring, &head.position))
+    if (is_empty(pair))
         return HQQ_LOOK_EMPTY;
+    if (!hqq_ring_peek(ring, &head.position)) {
+        pair->head = hqq_load_relaxed(hqq_ring_r(ring));
+        return HQQ_LOOK_EMPTY;
+    }
     const hqq_atomic_u64 *element = hqq_ring_packet(ring, head.position);
     uint64_t opcode = hqq_load_relaxed(&element[0]);
     head.length = hqq_load_relaxed(&element[1 + HQQ_COPY_SIZE]);
@@ -91,6 +134,7 @@ static ssize_t take(const struct hqq_receiving *receiving, struct hqq_pair *pair
         /* With the CAS of a sender that takes it back: one of the two has it. */
         if (!hqq_cas_acq_rel(hqq_ring_r(ring), &expected, head->position + head->slots))
             return HQQ_RECEIVE_NOTHING;
+        pair->head = head->position + head->slots;
         HQQ_POINT("socket.taken");
         hqq_ring_prefetch_consume(ring, head->position, head->length);
     }
@@ -152,7 +196,6 @@ ssize_t hqq_rings_take(const struct hqq_receiving *receiving)
     }
     while (pair) {
         struct head head;
-        struct hqq_pair *next = pair->active_next ? pair->active_next : endpoint->active;
         enum hqq_look look = look_and_note(endpoint, pair, &head);
         if (__builtin_expect(look == HQQ_LOOK_DATA, 1) &&
             (!endpoint->head_is_data || is_within_limit(endpoint, pair, head.position))) {
@@ -169,9 +212,8 @@ ssize_t hqq_rings_take(const struct hqq_receiving *receiving)
             first = pair = endpoint->active; /* from the beginning; not by a call, as there may be thousands */
             continue;
         }
-        if (next == first)
-            break;
-        pair = next;
+        pair = behind(endpoint, pair);
+        pair = pair != first ? find(endpoint, pair, first) : NULL;
     }
     return HQQ_RECEIVE_NOTHING;
 }
@@ -210,18 +252,22 @@ void hqq_rings_set_limits(struct hqq_endpoint *endpoint)
 /* What is found is fetched at once, packet and payload, as the caller is about to take it. */
 bool hqq_receive_glance(struct hqq_endpoint *endpoint)
 {
-    struct hqq_pair *first = endpoint->current ? endpoint->current : endpoint->active;
-    for (struct hqq_pair *pair = first; pair;) {
+    struct hqq_pair *pair = endpoint->current ? endpoint->current : endpoint->active;
+    if (!pair)
+        return false;
+    struct hqq_pair *next = behind(endpoint, pair), *first = pair;
+    if (is_empty(pair))
+        pair = next != first ? find(endpoint, next, first) : NULL;
+    for (; pair; pair = next != first ? find(endpoint, next, first) : NULL) {
         const struct hqq_ring *ring = &pair->rx;
-        if (hqq_pair_is_met(pair) && hqq_ring_is_readable(ring)) {
-            uint64_t position = hqq_load_relaxed(hqq_ring_r(ring));
+        uint64_t position;
+        next = behind(endpoint, pair);
+        if (hqq_ring_peek(ring, &position)) {
             hqq_prefetch_write(hqq_ring_packet(ring, position));
             hqq_prefetch_read(hqq_ring_buffer(ring, position));
             return true;
         }
-        pair = pair->active_next ? pair->active_next : endpoint->active;
-        if (pair == first)
-            break;
+        pair->head = hqq_load_relaxed(hqq_ring_r(ring));
     }
     return false;
 }

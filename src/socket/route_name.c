@@ -49,6 +49,11 @@ bool hqq_route_is_deserted(const struct hqq_route *route)
     return is_deserted;
 }
 
+/* Paths that the process holds open: others need hidden descriptors, too. */
+#define HELD_MAX 64
+
+static hqq_atomic_u32 held;
+
 static int open_path(const struct hqq_route *route)
 {
     char path[sizeof(route->name.sun_path) + 1];
@@ -60,22 +65,28 @@ static int open_path(const struct hqq_route *route)
     return result;
 }
 
-/* Where hidden descriptors have run out, each token opens the path for itself, as long as births tell its inode from
- * one that has taken its number. */
+/* Where many are held, each token opens the path for itself, as long as births tell its inode from one that has taken
+ * its number. */
 int hqq_route_hold_path(struct hqq_route *route)
 {
     if (route->is_connected || !hqq_route_is_path(route) || route->path_fd >= 0)
+        return 0;
+    if (hqq_load32_relaxed(&held) >= HELD_MAX)
         return 0;
     int fd = open_path(route);
     if (fd < 0)
         return fd;
     int hidden = hqq_hide_descriptor(fd);
+    if (hidden >= 0)
+        hqq_add32_relaxed(&held, 1);
     route->path_fd = hidden >= 0 ? hidden : -1;
     return 0;
 }
 
 void hqq_route_let_path_go(struct hqq_route *route)
 {
+    if (route->path_fd >= 0)
+        hqq_sub32_relaxed(&held, 1);
     hqq_close_hidden(route->path_fd);
     route->path_fd = -1;
 }
