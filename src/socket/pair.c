@@ -18,6 +18,7 @@
 #include "platform/sys.h"
 #include "socket/alive.h"
 #include "socket/pool.h"
+#include "socket/spin.h"
 
 /* The largest region that is accepted from a peer: what the largest configuration makes, and some. */
 #define LARGEST_REGION (UINT64_C(1) << 30)
