@@ -76,7 +76,7 @@ static ssize_t take_from_kernel(const struct hqq_receiving *receiving)
         if (result != HQQ_RECEIVE_NOTHING)
             return result;
     }
-    return NOTHING;
+    return HQQ_RECEIVE_NOTHING;
 }
 
 static ssize_t take_next(const struct hqq_receiving *receiving)
@@ -168,7 +168,7 @@ static ssize_t wait_and_take(const struct hqq_receiving *receiving)
         if (timeout != HQQ_FOREVER && until == HQQ_FOREVER)
             until = hqq_deadline_after(hqq_clock_ns(), timeout);
         if (until != HQQ_FOREVER && hqq_clock_left(until) == 0)
-            return NOTHING;
+            return HQQ_RECEIVE_NOTHING;
         if (!hqq_receive_arm(endpoint, receiving->fd))
             continue;
         uint64_t asleep_ns = endpoint->pairs ? hqq_clock_ns() : 0;

@@ -41,8 +41,6 @@ bool hqq_route_is_to(const struct hqq_route *route, const struct sockaddr *addre
     return hqq_route_has_name(route, address, hqq_route_significant_length(address, length));
 }
 
-static void forget_route(struct hqq_endpoint *endpoint, struct hqq_route **place);
-
 /* The oldest route without a pair, of a bucket. */
 static bool forget_oldest(struct hqq_endpoint *endpoint, unsigned bucket)
 {
@@ -52,7 +50,7 @@ static bool forget_oldest(struct hqq_endpoint *endpoint, unsigned bucket)
             oldest = at;
     }
     if (oldest)
-        forget_route(endpoint, oldest);
+        hqq_route_forget(endpoint, oldest);
     return oldest != NULL;
 }
 
@@ -69,7 +67,7 @@ static bool make_room(struct hqq_endpoint *endpoint, unsigned bucket)
 static struct hqq_route *make(struct hqq_endpoint *endpoint, const struct sockaddr *address, socklen_t length,
                               const struct hqq_rule *rule)
 {
-    if (!make_room(endpoint, bucket_of(address, length)))
+    if (!make_room(endpoint, hqq_route_bucket(address, length)))
         return NULL;
     struct hqq_route *route = hqq_pool_take(&pool);
     if (!route)
