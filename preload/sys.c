@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -63,6 +64,17 @@ static int sys_membarrier(int command)
     return (int)hqq_raw_call(SYS_membarrier, (const long[6]){command});
 }
 
+static int sys_knock(const void *address, unsigned length)
+{
+    long fd = hqq_raw_call(SYS_socket, (const long[6]){AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0});
+    if (fd < 0)
+        return (int)fd;
+    long sent = hqq_raw_call(
+        SYS_sendto, (const long[6]){fd, (long)"", 1, MSG_DONTWAIT | MSG_NOSIGNAL, (long)address, (long)length});
+    sys_close((int)fd);
+    return sent < 0 ? (int)sent : 0;
+}
+
 void hqq_preload_fill_sys(void)
 {
     hqq_sys.open = sys_open;
@@ -74,4 +86,5 @@ void hqq_preload_fill_sys(void)
     hqq_sys.futex_wait = sys_futex_wait;
     hqq_sys.futex_wake = sys_futex_wake;
     hqq_sys.membarrier = sys_membarrier;
+    hqq_sys.knock = sys_knock;
 }

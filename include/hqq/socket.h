@@ -92,6 +92,43 @@ HQQ_EXPORT int hqq_dup3(int fd, int wanted, int flags);
 HQQ_EXPORT int hqq_fcntl(int fd, int command, ...);
 HQQ_EXPORT int hqq_ioctl(int fd, unsigned long request, ...);
 
+/* ---- Sockets of a named link ------------------------------------------------------------------------------------ */
+
+/*
+ * AF_HQQ: a socket over one named link (hqq/link.h), which is how a C program talks to one that knows the format and
+ * nothing of this library. hqq_socket(AF_HQQ, SOCK_DGRAM, 0), with SOCK_NONBLOCK and SOCK_CLOEXEC as wanted, makes it;
+ * hqq_bind() creates the link and holds its primary end, hqq_connect() opens it and holds the secondary. There is one
+ * process at each end. The number is that of no family of the kernel, which has less than 64: socket(2) refuses it.
+ *
+ * All of the calls above may be used; hqq_socket(3) has each one's results. In short:
+ *  - a datagram is 1 to HQQ_SO_BUFFER_SIZE bytes long, else EMSGSIZE; of an empty one nothing is sent;
+ *  - without a link ENOTCONN; the peer has closed EPIPE, died ECONNRESET, once what it had sent was read;
+ *  - a full ring makes senders wait, or EAGAIN; a signal ends every wait with EINTR, SA_RESTART or not;
+ *  - the link is this process's alone: in a child of a fork ECHILD, and the child may close its copy. Duplicates in one
+ *    process are of one socket;
+ *  - readiness is exact for hqq_poll() and its like where the peer uses this library in the same network namespace; for
+ *    any other peer they look once a millisecond. poll() of libc knows of input alone, and only from the former;
+ *  - the descriptor must be closed by hqq_close(), which ends calls of other threads with EBADF.
+ */
+#define AF_HQQ 0x4851 /* "HQ" */
+#define PF_HQQ AF_HQQ
+
+#define HQQ_NAME_MAX 250
+
+/* The name of a link: 1 to HQQ_NAME_MAX bytes and a NUL, one leading '/' is ignored. Longer than sockaddr_storage. */
+struct sockaddr_hqq {
+    sa_family_t shqq_family; /* AF_HQQ */
+    char shqq_name[HQQ_NAME_MAX + 1];
+};
+
+/* Options of such a socket: each a uint64_t, set before hqq_bind() (else EISCONN). Those of a link that is connected to
+ * are what its creator chose. */
+#define SOL_HQQ 0x4851
+#define HQQ_SO_BUFFER_COUNT 1  /* slots for each direction: a power of two, 2 to 2^32; default 256 */
+#define HQQ_SO_BUFFER_SIZE 2   /* bytes of a datagram at most: a multiple of 8, 8 to 2^32; default 4096 */
+#define HQQ_SO_MODE 3          /* permission bits of the object, 1 to 0777; default 0600 */
+#define HQQ_SO_REPLACE_STALE 4 /* not 0: bind over what a holder left that has died or closed */
+
 /* ---- What sockets lack ----------------------------------------------------------------------------------------- */
 
 /* Why a socket's datagrams go through the kernel. */

@@ -18,7 +18,7 @@ static void silence(struct hqq_bell *bell)
     hqq_store32_relaxed(&bell->sequence, 0);
     hqq_store32_relaxed(&bell->armed, 0);
     hqq_store32_relaxed(&bell->sleepers, 0);
-    hqq_store32_relaxed(&bell->reserved, 0);
+    hqq_store32_relaxed(&bell->is_polled, 0);
 }
 
 struct hqq_extension *hqq_extension_format(void *page, uint64_t pid_namespace, uint64_t initializer)

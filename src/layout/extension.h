@@ -24,7 +24,7 @@ struct hqq_bell {
     alignas(HQQ_CACHE_LINE) hqq_atomic_u32 sequence; /* the futex word: moves with every ring of the bell */
     hqq_atomic_u32 armed;                            /* 1: somebody has gone to sleep since it was last rung */
     hqq_atomic_u32 sleepers;                         /* threads that sleep or are about to */
-    hqq_atomic_u32 reserved;
+    hqq_atomic_u32 is_polled;                        /* 1: they sleep in poll(2): standard/poll.h */
 };
 
 /* Who holds an end; see standard/end.h for the states. */

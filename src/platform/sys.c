@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -160,6 +161,19 @@ static int sys_membarrier(int command)
     return settle((int)syscall(SYS_membarrier, command, 0, 0), saved);
 }
 
+static int sys_knock(const void *address, unsigned length)
+{
+    int saved = errno;
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int result = fd < 0 ? -errno : 0;
+    if (fd >= 0 && sendto(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, address, length) < 0)
+        result = -errno;
+    if (fd >= 0)
+        close(fd);
+    errno = saved;
+    return result;
+}
+
 static int sys_sched_yield(void)
 {
     int saved = errno;
@@ -223,6 +237,7 @@ struct hqq_sys hqq_sys = {
     .futex_wait = sys_futex_wait,
     .futex_wake = sys_futex_wake,
     .membarrier = sys_membarrier,
+    .knock = sys_knock,
     .sched_yield = sys_sched_yield,
     .sleep_until = sys_sleep_until,
     .cpu_count = sys_cpu_count,

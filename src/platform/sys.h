@@ -37,6 +37,8 @@ struct hqq_sys {
     int (*futex_wait)(const void *word, uint32_t expected, uint64_t deadline_ns);
     int (*futex_wake)(const void *word, int count); /* how many were woken */
     int (*membarrier)(int command);
+    /* One byte to a datagram socket of that address, from a socket made for it; never waits. 0 or -errno. */
+    int (*knock)(const void *address, unsigned length);
     int (*sched_yield)(void);
     int (*sleep_until)(uint64_t deadline_ns); /* clock_nanosleep, TIMER_ABSTIME; 0 or -EINTR */
     int (*cpu_count)(void);                   /* processors this thread may run on; 1 if that can't be told */

@@ -204,6 +204,27 @@ static int sleep_until_over(const struct hqq_wait *wait)
     }
 }
 
+bool hqq_wait_spin(const struct hqq_wait *wait)
+{
+    uint64_t now = hqq_clock_ns();
+    hqq_add_relaxed(&wait->spin->waits, 1);
+    return spin(wait, &now) || yield(wait);
+}
+
+void hqq_wait_learn(const struct hqq_wait *wait, uint64_t took_ns)
+{
+    learn(wait, took_ns);
+}
+
+uint64_t hqq_wait_arm(const struct hqq_wait *wait, uint64_t *look_ns)
+{
+    if (*look_ns == 0)
+        *look_ns = LOOK_FIRST_NS;
+    struct hqq_bell_arming arming = hqq_bell_arm(wait->bell, wait->is_light);
+    hqq_add_relaxed(&wait->spin->sleeps, 1);
+    return check_peer(wait, hqq_clock_ns(), arming.is_unheard, look_ns);
+}
+
 int hqq_wait_run(const struct hqq_wait *wait, bool *ret_slept)
 {
     uint64_t start = hqq_clock_ns();

@@ -66,6 +66,15 @@ void hqq_spin_init(struct hqq_spin *spin, uint64_t longest_ns);
  */
 int hqq_wait_run(const struct hqq_wait *wait, bool *ret_slept);
 
+/*
+ * The same in steps, for who sleeps in a call of its own. Spin: true if a claim has a chance. Learn: how long the whole
+ * wait took. Arm: counts this thread as a sleeper of the bell, and returns until when it may sleep before it looks
+ * again; it looks once more before it sleeps, and disarms the bell after. *look_ns is 0 before the first time.
+ */
+bool hqq_wait_spin(const struct hqq_wait *wait);
+void hqq_wait_learn(const struct hqq_wait *wait, uint64_t took_ns);
+uint64_t hqq_wait_arm(const struct hqq_wait *wait, uint64_t *look_ns);
+
 /* True if the deadline has passed. */
 bool hqq_wait_is_late(const struct hqq_wait *wait);
 

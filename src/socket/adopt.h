@@ -30,7 +30,7 @@ static inline struct hqq_endpoint *hqq_adopt_to_send(int fd, const struct sockad
     struct hqq_endpoint *endpoint = hqq_table_get(fd);
     if (__builtin_expect((uintptr_t)endpoint > (uintptr_t)HQQ_TABLE_CANDIDATE, 1))
         return __builtin_expect(hqq_fork_is_vfork_child(), 0) ? NULL : endpoint;
-    if (endpoint == HQQ_TABLE_PLAIN || (endpoint == HQQ_TABLE_CANDIDATE && !address))
+    if (endpoint == HQQ_TABLE_PLAIN || endpoint == HQQ_TABLE_NAMED || (endpoint == HQQ_TABLE_CANDIDATE && !address))
         return NULL;
     return hqq_adopt_for_address(fd, address, length);
 }

@@ -17,9 +17,11 @@
 #include "socket/doorbell.h"
 #include "socket/endpoint.h"
 #include "socket/epoll.h"
+#include "socket/face.h"
 #include "socket/fork.h"
 #include "socket/init.h"
 #include "socket/libc.h"
+#include "socket/named.h"
 #include "socket/receive.h"
 #include "socket/rendezvous.h"
 #include "socket/route.h"
@@ -30,6 +32,8 @@
 int hqq_socket(int domain, int type, int protocol)
 {
     hqq_start();
+    if (__builtin_expect(domain == AF_HQQ, 0))
+        return hqq_face(hqq_named_make(type, protocol));
     int fd = hqq_libc.socket(domain, type, protocol);
     if (fd >= 0)
         hqq_socket_created(fd);
@@ -48,6 +52,8 @@ int hqq_socketpair(int domain, int type, int protocol, int fds[2])
 
 int hqq_bind(int fd, const struct sockaddr *address, socklen_t length)
 {
+    if (hqq_is_named(fd))
+        return hqq_face(hqq_named_bind(fd, address, length));
     int result = hqq_libc.bind(fd, address, length);
     if (result == 0 && hqq_start())
         hqq_adopt_bound(fd);
@@ -56,6 +62,8 @@ int hqq_bind(int fd, const struct sockaddr *address, socklen_t length)
 
 int hqq_connect(int fd, const struct sockaddr *address, socklen_t length)
 {
+    if (hqq_is_named(fd))
+        return hqq_face(hqq_named_connect(fd, address, length));
     int result = hqq_libc.connect(fd, address, length);
     if (result == 0 && hqq_start() && length >= sizeof(sa_family_t) && length <= sizeof(struct sockaddr_un) &&
         hqq_config_is_enabled())
@@ -65,16 +73,22 @@ int hqq_connect(int fd, const struct sockaddr *address, socklen_t length)
 
 int hqq_getsockname(int fd, struct sockaddr *address, socklen_t *length)
 {
+    if (hqq_is_named(fd))
+        return hqq_face(hqq_named_name(fd, false, address, length));
     return hqq_libc.getsockname(fd, address, length);
 }
 
 int hqq_getpeername(int fd, struct sockaddr *address, socklen_t *length)
 {
+    if (hqq_is_named(fd))
+        return hqq_face(hqq_named_name(fd, true, address, length));
     return hqq_libc.getpeername(fd, address, length);
 }
 
 int hqq_shutdown(int fd, int how)
 {
+    if (hqq_is_named(fd))
+        return hqq_face(hqq_named_shutdown(fd, how));
     struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
     int result = hqq_libc.shutdown(fd, how);
     if (result != 0 || !endpoint || hqq_fork_is_borrowed())
@@ -201,6 +215,8 @@ int hqq_socket_status(int fd, struct hqq_socket_status *ret_status)
         status.received_ring = hqq_load_relaxed(&counters->received_ring);
         status.received_kernel = hqq_load_relaxed(&counters->received_kernel);
     }
+    if (hqq_is_named(fd))
+        hqq_named_status(fd, &status);
     *ret_status = status;
     return 0;
 }

@@ -11,6 +11,7 @@
 #include "socket/doorbell.h"
 #include "socket/fork.h"
 #include "socket/libc.h"
+#include "socket/named.h"
 #include "socket/options.h"
 #include "socket/pool.h"
 #include "socket/receive.h"
@@ -203,6 +204,8 @@ void hqq_endpoint_leave(int fd, bool is_closing)
 {
     struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
     if (!endpoint) {
+        if (hqq_is_named(fd))
+            hqq_named_leave(fd, is_closing);
         hqq_table_set(fd, NULL);
         return;
     }

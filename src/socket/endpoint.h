@@ -132,9 +132,11 @@ struct hqq_endpoint {
 
 extern hqq_atomic_pointer hqq_table[HQQ_TABLE_SIZE];
 
-/* In the table: looked at, and no datagram socket of AF_UNIX; one that is, but not configured so far. */
+/* In the table: looked at, and no datagram socket of AF_UNIX; a socket of AF_HQQ (named.h); one of AF_UNIX that is not
+ * configured so far. */
 #define HQQ_TABLE_PLAIN ((struct hqq_endpoint *)1)
-#define HQQ_TABLE_CANDIDATE ((struct hqq_endpoint *)2)
+#define HQQ_TABLE_NAMED ((struct hqq_endpoint *)2)
+#define HQQ_TABLE_CANDIDATE ((struct hqq_endpoint *)3)
 
 /* What the table says: an endpoint, one of the above, or NULL for never looked at. */
 static inline struct hqq_endpoint *hqq_table_get(int fd)

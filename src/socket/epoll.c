@@ -11,10 +11,12 @@
 
 #include "platform/clock.h"
 #include "socket/adopt.h"
+#include "socket/face.h"
 #include "socket/fork.h"
 #include "socket/gather.h"
 #include "socket/kernel.h"
 #include "socket/libc.h"
+#include "socket/named.h"
 #include "socket/receive.h"
 #include "socket/start.h"
 #include "socket/watch.h"
@@ -146,6 +148,8 @@ static void wake_waiters(struct hqq_endpoint *endpoint, int fd)
 
 int hqq_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 {
+    if (hqq_is_named(fd))
+        return hqq_face(hqq_named_epoll_ctl(epoll, operation, fd, event));
     /* First what we know: once the kernel has it, another thread may be told of an event. */
     bool is_set = hqq_start() && hqq_config_is_enabled() && !hqq_fork_is_borrowed();
     int result = hqq_libc.epoll_ctl(epoll, operation, fd, event);
@@ -181,11 +185,14 @@ int hqq_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 
 bool hqq_epoll_knows(int fd)
 {
-    return hqq_load_pointer_acquire(&all) != NULL && (unsigned)fd < HQQ_TABLE_SIZE;
+    return (hqq_load_pointer_acquire(&all) != NULL || hqq_load32_relaxed(&hqq_named_count) != 0) &&
+           (unsigned)fd < HQQ_TABLE_SIZE;
 }
 
 void hqq_epoll_forget(int fd)
 {
+    if (hqq_load32_relaxed(&hqq_named_count) != 0)
+        hqq_named_epoll_forget(fd);
     for (struct hqq_epoll *epoll = hqq_load_pointer_acquire(&all); epoll; epoll = epoll->next) {
         if (hqq_load32_relaxed(&epoll->count) == 0 || !hqq_lock_take(&epoll->lock))
             continue;
@@ -373,12 +380,18 @@ static int wait_for(struct waiting *waiting, uint64_t until_ns, bool is_now)
     }
 }
 
+/* True if the arguments are such that the kernel need not see them first. */
+static bool is_sound(const struct epoll_event *events, int count)
+{
+    return count > 0 && count <= INT32_MAX / (int)sizeof(*events) &&
+           !hqq_is_bad_address(events, (size_t)count * sizeof(*events));
+}
+
 /* True if there is anything for us to do; then waiting is set. */
 static bool begin(struct waiting *waiting, int epoll, struct epoll_event *events, int count, const sigset_t *mask)
 {
     struct hqq_epoll *set = hqq_start() && hqq_config_is_enabled() ? find_or_make(epoll) : NULL;
-    if (!set || count <= 0 || count > INT32_MAX / (int)sizeof(*events) ||
-        hqq_is_bad_address(events, (size_t)count * sizeof(*events)))
+    if (!set || !is_sound(events, count))
         return false;
     waiting->set = set;
     waiting->epoll = epoll;
@@ -389,42 +402,62 @@ static bool begin(struct waiting *waiting, int epoll, struct epoll_event *events
     return true;
 }
 
-static int wait_ms(struct waiting *waiting, int timeout_ms)
+static bool has_named(int epoll, const struct epoll_event *events, int count)
 {
-    uint64_t until = HQQ_FOREVER;
-    if (timeout_ms > 0)
-        until = hqq_deadline_after(hqq_clock_ns(), (uint64_t)timeout_ms * HQQ_NS_PER_MS);
-    return wait_for(waiting, until, timeout_ms == 0);
+    return __builtin_expect(hqq_load32_relaxed(&hqq_named_count) != 0, 0) && is_sound(events, count) &&
+           hqq_named_epoll_knows(epoll);
+}
+
+int hqq_epoll_wait_sockets(int epoll, struct epoll_event *events, int count, uint64_t span_ns, const sigset_t *mask)
+{
+    struct waiting waiting;
+    if (begin(&waiting, epoll, events, count, mask))
+        return wait_for(&waiting, span_ns == 0 ? 0 : hqq_deadline_after(hqq_clock_ns(), span_ns), span_ns == 0);
+    uint64_t ms = span_ns / HQQ_NS_PER_MS + (span_ns % HQQ_NS_PER_MS != 0);
+    return hqq_libc.epoll_pwait(epoll, events, count, span_ns == HQQ_FOREVER ? -1 : ms < INT32_MAX ? (int)ms : INT32_MAX,
+                                mask);
+}
+
+static uint64_t until_ms(int timeout_ms)
+{
+    return timeout_ms > 0 ? hqq_deadline_after(hqq_clock_ns(), (uint64_t)timeout_ms * HQQ_NS_PER_MS) : HQQ_FOREVER;
 }
 
 int hqq_epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout_ms, const sigset_t *mask)
 {
     struct waiting waiting;
+    if (has_named(epoll, events, count))
+        return hqq_named_epoll_wait(epoll, events, count, until_ms(timeout_ms), timeout_ms == 0, mask);
     if (!begin(&waiting, epoll, events, count, mask))
         return hqq_libc.epoll_pwait(epoll, events, count, timeout_ms, mask);
-    return wait_ms(&waiting, timeout_ms);
+    return wait_for(&waiting, until_ms(timeout_ms), timeout_ms == 0);
 }
 
 int hqq_epoll_wait(int epoll, struct epoll_event *events, int count, int timeout_ms)
 {
     struct waiting waiting;
+    if (has_named(epoll, events, count))
+        return hqq_named_epoll_wait(epoll, events, count, until_ms(timeout_ms), timeout_ms == 0, NULL);
     if (!begin(&waiting, epoll, events, count, NULL))
         return hqq_libc.epoll_wait(epoll, events, count, timeout_ms);
-    return wait_ms(&waiting, timeout_ms);
+    return wait_for(&waiting, until_ms(timeout_ms), timeout_ms == 0);
 }
 
 int hqq_epoll_pwait2(int epoll, struct epoll_event *events, int count, const struct timespec *timeout,
                      const sigset_t *mask)
 {
     struct waiting waiting;
-    if ((timeout && (hqq_is_bad_address(timeout, sizeof(*timeout)) || timeout->tv_sec < 0 || timeout->tv_nsec < 0 ||
-                     timeout->tv_nsec >= (long)HQQ_NS_PER_S)) ||
-        !begin(&waiting, epoll, events, count, mask))
+    bool is_bad = timeout && (hqq_is_bad_address(timeout, sizeof(*timeout)) || timeout->tv_sec < 0 ||
+                              timeout->tv_nsec < 0 || timeout->tv_nsec >= (long)HQQ_NS_PER_S);
+    bool is_named = !is_bad && has_named(epoll, events, count);
+    if (is_bad || (!is_named && !begin(&waiting, epoll, events, count, mask)))
         return hqq_libc.epoll_pwait2(epoll, events, count, timeout, mask);
     uint64_t until = HQQ_FOREVER;
     bool is_now = timeout && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
     if (timeout && (uint64_t)timeout->tv_sec < HQQ_FOREVER / HQQ_NS_PER_S - 1)
         until =
             hqq_deadline_after(hqq_clock_ns(), (uint64_t)timeout->tv_sec * HQQ_NS_PER_S + (uint64_t)timeout->tv_nsec);
+    if (is_named)
+        return hqq_named_epoll_wait(epoll, events, count, until, is_now, mask);
     return wait_for(&waiting, is_now ? 0 : until, is_now);
 }

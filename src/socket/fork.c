@@ -17,6 +17,7 @@
 #include "socket/epoll.h"
 #include "socket/init.h"
 #include "socket/kernel.h"
+#include "socket/named.h"
 #include "socket/receive.h"
 #include "socket/rendezvous.h"
 #include "socket/route.h"
@@ -274,6 +275,8 @@ void hqq_socket_fork_child(void)
     hqq_endpoint_reset_locks();
     begin_new_pool();
     hqq_epoll_reset_locks();
+    hqq_named_reset_lock();
+    hqq_named_epoll_reset_lock();
     hqq_fork_remember();
     hqq_counters_head(); /* its own, at the same addresses */
     for (struct hqq_endpoint *endpoint = hqq_endpoint_first(); endpoint; endpoint = endpoint->next) {

@@ -12,9 +12,11 @@
 #include "platform/clock.h"
 #include "socket/adopt.h"
 #include "socket/endpoint.h"
+#include "socket/face.h"
 #include "socket/fork.h"
 #include "socket/gather.h"
 #include "socket/libc.h"
+#include "socket/named.h"
 #include "socket/options.h"
 #include "socket/receive.h"
 #include "socket/send.h"
@@ -25,7 +27,8 @@ ssize_t hqq_sendto(int fd, const void *data, size_t length, int flags, const str
                    socklen_t address_length)
 {
     struct hqq_endpoint *endpoint = hqq_adopt_to_send(fd, address, address_length);
-    if (!endpoint || address_length > sizeof(struct sockaddr_un))
+    bool is_named = !endpoint && hqq_is_named(fd);
+    if (!is_named && (!endpoint || address_length > sizeof(struct sockaddr_un)))
         return hqq_libc.sendto(fd, data, length, flags, address, address_length);
     union {
         const void *in;
@@ -34,19 +37,21 @@ ssize_t hqq_sendto(int fd, const void *data, size_t length, int flags, const str
     struct iovec part = {.iov_base = constless.out, .iov_len = length};
     struct msghdr message = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_name = address_of.out, .msg_namelen = address ? address_length : 0};
+    if (is_named)
+        return hqq_face_size(hqq_named_send(fd, &message, flags));
     return hqq_send_message(endpoint, fd, &message, flags);
 }
 
 ssize_t hqq_send(int fd, const void *data, size_t length, int flags)
 {
-    if (!hqq_endpoint_find(fd))
+    if (!hqq_endpoint_find(fd) && !hqq_is_named(fd))
         return hqq_libc.send(fd, data, length, flags);
     return hqq_sendto(fd, data, length, flags, NULL, 0);
 }
 
 ssize_t hqq_write(int fd, const void *data, size_t length)
 {
-    if (!hqq_endpoint_find(fd))
+    if (!hqq_endpoint_find(fd) && !hqq_is_named(fd))
         return hqq_libc.write(fd, data, length);
     return hqq_sendto(fd, data, length, 0, NULL, 0);
 }
@@ -71,6 +76,8 @@ ssize_t hqq_sendmsg(int fd, const struct msghdr *message, int flags)
         hqq_adopt_unknown(fd);
     if (hqq_table_get(fd) == HQQ_TABLE_PLAIN || hqq_table_get(fd) == NULL || !is_readable_header(message))
         return send_elsewhere(fd, message, flags);
+    if (hqq_is_named(fd))
+        return hqq_face_size(hqq_named_send(fd, message, flags));
     struct hqq_endpoint *endpoint = hqq_adopt_to_send(fd, message->msg_name, message->msg_namelen);
     if (!endpoint)
         return send_elsewhere(fd, message, flags);
@@ -84,8 +91,9 @@ ssize_t hqq_sendmsg(int fd, const struct msghdr *message, int flags)
 ssize_t hqq_writev(int fd, const struct iovec *parts, int count)
 {
     struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    bool is_named = !endpoint && hqq_is_named(fd);
     size_t length = 0;
-    if (!endpoint || count < 0 || count > IOV_MAX || hqq_fork_is_vfork_child() ||
+    if ((!endpoint && !is_named) || count < 0 || count > IOV_MAX || hqq_fork_is_vfork_child() ||
         !hqq_vector_length(parts, (size_t)count, &length) || length == 0) /* writev(2) of nothing sends nothing */
         return hqq_libc.writev(fd, parts, count);
     union {
@@ -93,12 +101,14 @@ ssize_t hqq_writev(int fd, const struct iovec *parts, int count)
         struct iovec *out;
     } constless = {.in = parts};
     struct msghdr message = {.msg_iov = constless.out, .msg_iovlen = (size_t)count};
+    if (is_named)
+        return hqq_face_size(hqq_named_send(fd, &message, 0));
     return hqq_send_message(endpoint, fd, &message, 0);
 }
 
 ssize_t hqq_pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
 {
-    if (!hqq_endpoint_find(fd) || offset != -1 || flags != 0)
+    if ((!hqq_endpoint_find(fd) && !hqq_is_named(fd)) || offset != -1 || flags != 0)
         return hqq_libc.pwritev2(fd, parts, count, offset, flags);
     return hqq_writev(fd, parts, count);
 }
@@ -110,7 +120,7 @@ int hqq_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
         hqq_adopt_unknown(fd);
     if (hqq_table_get(fd) == HQQ_TABLE_PLAIN || hqq_table_get(fd) == NULL || count == 0 ||
         hqq_is_bad_address(messages, sizeof(*messages)) ||
-        !hqq_adopt_to_send(fd, messages->msg_hdr.msg_name, messages->msg_hdr.msg_namelen)) {
+        (!hqq_is_named(fd) && !hqq_adopt_to_send(fd, messages->msg_hdr.msg_name, messages->msg_hdr.msg_namelen))) {
         int result = hqq_libc.sendmmsg(fd, messages, count, flags);
         for (int i = 0; i < result && hqq_endpoint_first() && !hqq_fork_is_borrowed(); i++) {
             if (messages[i].msg_hdr.msg_controllen != 0)
@@ -136,17 +146,25 @@ int hqq_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 
 /* ---- Receiving ------------------------------------------------------------------------------------------------- */
 
+/* From an endpoint, or NULL: from a socket of AF_HQQ. */
+static ssize_t receive_message(struct hqq_endpoint *endpoint, int fd, struct msghdr *message, int flags)
+{
+    if (__builtin_expect(!endpoint, 0))
+        return hqq_face_size(hqq_named_receive(fd, message, flags));
+    return hqq_receive(endpoint, fd, message, flags);
+}
+
 static ssize_t receive(struct hqq_endpoint *endpoint, int fd, void *data, size_t capacity, int flags)
 {
     struct iovec part = {.iov_base = data, .iov_len = capacity};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    return hqq_receive(endpoint, fd, &message, flags);
+    return receive_message(endpoint, fd, &message, flags);
 }
 
 ssize_t hqq_recv(int fd, void *data, size_t capacity, int flags)
 {
     struct hqq_endpoint *endpoint = hqq_adopt_to_receive(fd);
-    if (!endpoint)
+    if (!endpoint && !hqq_is_named(fd))
         return hqq_libc.recv(fd, data, capacity, flags);
     return receive(endpoint, fd, data, capacity, flags);
 }
@@ -155,13 +173,16 @@ ssize_t hqq_recvfrom(int fd, void *data, size_t capacity, int flags, struct sock
                      socklen_t *address_length)
 {
     struct hqq_endpoint *endpoint = hqq_adopt_to_receive(fd);
-    if (!endpoint || (address && (hqq_is_bad_address(address_length, sizeof(*address_length)) ||
-                                  hqq_is_bad_address(address, *address_length) || *address_length > INT_MAX)))
+    bool is_bad = address && (hqq_is_bad_address(address_length, sizeof(*address_length)) ||
+                              hqq_is_bad_address(address, *address_length) || *address_length > INT_MAX);
+    if (is_bad && hqq_is_named(fd)) /* the kernel has no datagram to find that out with */
+        return hqq_face_size(-EFAULT);
+    if (is_bad || (!endpoint && !hqq_is_named(fd)))
         return hqq_libc.recvfrom(fd, data, capacity, flags, address, address_length);
     struct iovec part = {.iov_base = data, .iov_len = capacity};
     struct msghdr message = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_name = address, .msg_namelen = address ? *address_length : 0};
-    ssize_t result = hqq_receive(endpoint, fd, &message, flags);
+    ssize_t result = receive_message(endpoint, fd, &message, flags);
     if (result >= 0 && address)
         *address_length = message.msg_namelen;
     return result;
@@ -170,11 +191,11 @@ ssize_t hqq_recvfrom(int fd, void *data, size_t capacity, int flags, struct sock
 ssize_t hqq_recvmsg(int fd, struct msghdr *message, int flags)
 {
     struct hqq_endpoint *endpoint = hqq_adopt_to_receive(fd);
-    if (!endpoint || !is_readable_header(message) || message->msg_namelen > INT_MAX ||
+    if ((!endpoint && !hqq_is_named(fd)) || !is_readable_header(message) || message->msg_namelen > INT_MAX ||
         hqq_is_bad_address(message->msg_name, message->msg_name ? message->msg_namelen : 0))
         return hqq_libc.recvmsg(fd, message, flags);
     struct msghdr copy = *message; /* untouched on failure */
-    ssize_t result = hqq_receive(endpoint, fd, &copy, flags);
+    ssize_t result = receive_message(endpoint, fd, &copy, flags);
     if (result >= 0) {
         message->msg_namelen = message->msg_name ? copy.msg_namelen : 0;
         message->msg_controllen = copy.msg_controllen;
@@ -187,7 +208,7 @@ ssize_t hqq_recvmsg(int fd, struct msghdr *message, int flags)
 ssize_t hqq_read(int fd, void *data, size_t capacity)
 {
     struct hqq_endpoint *endpoint = hqq_adopt_to_receive(fd);
-    if (!endpoint)
+    if (!endpoint && !hqq_is_named(fd))
         return hqq_libc.read(fd, data, capacity);
     if (capacity == 0) /* read(2) of nothing takes no datagram */
         return 0;
@@ -197,7 +218,7 @@ ssize_t hqq_read(int fd, void *data, size_t capacity)
 ssize_t hqq_readv(int fd, const struct iovec *parts, int count)
 {
     struct hqq_endpoint *endpoint = hqq_adopt_to_receive(fd);
-    if (!endpoint || count < 0 || count > IOV_MAX)
+    if ((!endpoint && !hqq_is_named(fd)) || count < 0 || count > IOV_MAX)
         return hqq_libc.readv(fd, parts, count);
     union {
         const struct iovec *in;
@@ -207,12 +228,12 @@ ssize_t hqq_readv(int fd, const struct iovec *parts, int count)
     struct msghdr message = {.msg_iov = constless.out, .msg_iovlen = (size_t)count};
     if (hqq_vector_length(parts, (size_t)count, &capacity) && capacity == 0)
         return 0;
-    return hqq_receive(endpoint, fd, &message, 0);
+    return receive_message(endpoint, fd, &message, 0);
 }
 
 ssize_t hqq_preadv2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
 {
-    if (!hqq_adopt_to_receive(fd) || offset != -1 || flags != 0)
+    if ((!hqq_adopt_to_receive(fd) && !hqq_is_named(fd)) || offset != -1 || flags != 0)
         return hqq_libc.preadv2(fd, parts, count, offset, flags);
     return hqq_readv(fd, parts, count);
 }
@@ -222,7 +243,7 @@ ssize_t hqq_preadv2(int fd, const struct iovec *parts, int count, off_t offset, 
 int hqq_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
 {
     struct hqq_endpoint *endpoint = hqq_adopt_to_receive(fd);
-    if (!endpoint || count == 0 || hqq_is_bad_address(messages, sizeof(*messages)))
+    if ((!endpoint && !hqq_is_named(fd)) || count == 0 || hqq_is_bad_address(messages, sizeof(*messages)))
         return hqq_libc.recvmmsg(fd, messages, count, flags, timeout);
     if (timeout && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= 1000000000)) {
         errno = EINVAL;

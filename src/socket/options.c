@@ -21,10 +21,12 @@
 #include "socket/descriptor.h"
 #include "socket/doorbell.h"
 #include "socket/endpoint.h"
+#include "socket/face.h"
 #include "socket/fork.h"
 #include "socket/gather.h"
 #include "socket/init.h"
 #include "socket/libc.h"
+#include "socket/named.h"
 #include "socket/receive.h"
 #include "socket/route.h"
 
@@ -136,6 +138,8 @@ static bool is_for_kernel_only(int level, int option)
 
 int hqq_setsockopt(int fd, int level, int option, const void *value, socklen_t length)
 {
+    if (hqq_is_named(fd))
+        return hqq_face(hqq_named_set_option(fd, level, option, value, length));
     struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
     if (endpoint && is_for_kernel_only(level, option) && !hqq_fork_is_borrowed())
         hqq_endpoint_give_to_kernel(endpoint, fd);
@@ -150,6 +154,8 @@ int hqq_setsockopt(int fd, int level, int option, const void *value, socklen_t l
 
 int hqq_getsockopt(int fd, int level, int option, void *value, socklen_t *length)
 {
+    if (hqq_is_named(fd))
+        return hqq_face(hqq_named_get_option(fd, level, option, value, length));
     return hqq_libc.getsockopt(fd, level, option, value, length);
 }
 
@@ -171,6 +177,8 @@ static void note_duplicate(int fd, int duplicate)
     struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
     if (endpoint)
         hqq_endpoint_share(endpoint, duplicate);
+    else if (hqq_is_named(fd))
+        hqq_named_share(fd, duplicate);
     errno = saved;
 }
 
@@ -189,6 +197,8 @@ int hqq_fcntl(int fd, int command, ...)
         struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
         if (endpoint && !hqq_fork_is_borrowed())
             note_flags(endpoint, fd, (int)(intptr_t)argument);
+        else if (hqq_is_named(fd))
+            hqq_named_note_flags(fd, (int)(intptr_t)argument);
     }
     return result;
 }
@@ -210,6 +220,8 @@ int hqq_ioctl(int fd, unsigned long request, ...)
     va_start(arguments, request);
     void *argument = va_arg(arguments, void *);
     va_end(arguments);
+    if (hqq_is_named(fd))
+        return hqq_face(hqq_named_ioctl(fd, request, argument));
     struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
     if (__builtin_expect(endpoint != NULL, 0)) {
         if (request == FIONREAD && endpoint->pairs && !hqq_is_bad_address(argument, sizeof(int)))

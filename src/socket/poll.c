@@ -13,6 +13,7 @@
 #include "socket/epoll.h"
 #include "socket/gather.h"
 #include "socket/libc.h"
+#include "socket/named.h"
 #include "socket/watch.h"
 
 #define READABLE (POLLIN | POLLRDNORM)
@@ -107,14 +108,12 @@ static int wait_for(struct pollfd *fds, nfds_t count, uint64_t until_ns, bool is
     }
 }
 
-int hqq_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+int hqq_poll_sockets(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
     struct hqq_watch watch;
     watch.count = 0;
     watch.has_any_link = false;
     watch.asleep_ns = 0;
-    if (count == 0 || count > HQQ_TABLE_SIZE || hqq_is_bad_address(fds, count * sizeof(*fds)) || !is_valid(timeout))
-        return hqq_libc.ppoll(fds, count, timeout, mask);
     for (nfds_t i = 0; i < count; i++) {
         if (fds[i].events & READABLE)
             hqq_watch_add(&watch, fds[i].fd, (uint32_t)i);
@@ -124,6 +123,27 @@ int hqq_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, 
         return hqq_libc.ppoll(fds, count, timeout, mask);
     bool is_now = timeout && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
     return wait_for(fds, count, is_now ? 0 : hqq_deadline_in(timeout), is_now, mask, &watch);
+}
+
+/* Sockets of AF_HQQ are looked for only once there was one. */
+static bool has_named(const struct pollfd *fds, nfds_t count)
+{
+    if (__builtin_expect(hqq_load32_relaxed(&hqq_named_count) == 0, 1))
+        return false;
+    for (nfds_t i = 0; i < count; i++) {
+        if (hqq_is_named(fds[i].fd))
+            return true;
+    }
+    return false;
+}
+
+int hqq_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+{
+    if (count == 0 || count > HQQ_TABLE_SIZE || hqq_is_bad_address(fds, count * sizeof(*fds)) || !is_valid(timeout))
+        return hqq_libc.ppoll(fds, count, timeout, mask);
+    if (__builtin_expect(has_named(fds, count), 0))
+        return hqq_named_ppoll(fds, count, timeout, mask);
+    return hqq_poll_sockets(fds, count, timeout, mask);
 }
 
 int hqq_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
@@ -235,11 +255,27 @@ static bool begin_selection(struct selection *selection, int count, fd_set *read
     return watch->count != 0;
 }
 
+static bool has_named_selected(int count, const fd_set *reading, const fd_set *writing, const fd_set *special)
+{
+    const fd_set *const sets[3] = {reading, writing, special};
+    if (__builtin_expect(hqq_load32_relaxed(&hqq_named_count) == 0, 1) || count <= 0 || count > FD_SETSIZE)
+        return false;
+    for (int i = 0; i < 3; i++) {
+        for (int fd = 0; fd < count && sets[i] && !hqq_is_bad_address(sets[i], ((size_t)count + 63) / 64 * 8); fd++) {
+            if (FD_ISSET(fd, sets[i]) && hqq_is_named(fd))
+                return true;
+        }
+    }
+    return false;
+}
+
 int hqq_pselect(int count, fd_set *reading, fd_set *writing, fd_set *special, const struct timespec *timeout,
                 const sigset_t *mask)
 {
     struct selection selection;
     struct hqq_watch watch;
+    if (__builtin_expect(has_named_selected(count, reading, writing, special), 0) && is_valid(timeout))
+        return hqq_named_pselect(count, reading, writing, special, timeout, mask);
     if (!is_valid(timeout) || !begin_selection(&selection, count, reading, writing, special, &watch))
         return hqq_libc.pselect(count, reading, writing, special, timeout, mask);
     bool is_now = timeout && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
@@ -252,7 +288,8 @@ int hqq_select(int count, fd_set *reading, fd_set *writing, fd_set *special, str
     struct hqq_watch watch;
     bool is_bad =
         timeout && (hqq_is_bad_address(timeout, sizeof(*timeout)) || timeout->tv_sec < 0 || timeout->tv_usec < 0);
-    if (is_bad || !begin_selection(&selection, count, reading, writing, special, &watch))
+    bool is_named = !is_bad && has_named_selected(count, reading, writing, special);
+    if (is_bad || (!is_named && !begin_selection(&selection, count, reading, writing, special, &watch)))
         return hqq_libc.select(count, reading, writing, special, timeout);
     uint64_t until = HQQ_FOREVER;
     bool is_now = timeout && timeout->tv_sec == 0 && timeout->tv_usec == 0;
@@ -261,10 +298,12 @@ int hqq_select(int count, fd_set *reading, fd_set *writing, fd_set *special, str
                                 .tv_nsec = (long)(timeout->tv_usec % 1000000) * 1000};
         until = hqq_deadline_in(&span);
     }
-    int result = select_for(&selection, until, is_now, NULL, &watch);
+    struct timespec left = {0};
+    int result = is_named ? hqq_named_pselect(count, reading, writing, special,
+                                              is_now ? &left : remaining(until, &left), NULL)
+                          : select_for(&selection, until, is_now, NULL, &watch);
     if (timeout && !is_now) { /* Linux tells what is left */
         int saved = errno;
-        struct timespec left;
         if (remaining(until, &left)) {
             timeout->tv_sec = left.tv_sec;
             timeout->tv_usec = left.tv_nsec / 1000;

@@ -14,6 +14,10 @@ void hqq_link_wake_everybody(struct hqq_link *link)
     hqq_bell_ring_all(link->rx_space);
     hqq_bell_ring_all(link->tx_data);
     hqq_bell_ring_all(link->tx_space);
+    hqq_link_knock(link, link->rx_data);
+    hqq_link_knock(link, link->tx_space);
+    hqq_link_knock(link, link->tx_data);
+    hqq_link_knock(link, link->rx_space);
 }
 
 bool hqq_link_recover_peer(struct hqq_link *link)
@@ -75,27 +79,33 @@ struct side {
     uint64_t timeout_ns;
 };
 
+struct hqq_wait hqq_link_wait(struct hqq_link *link, enum hqq_wait_for what)
+{
+    bool reads = what == HQQ_WAIT_DATA;
+    return (struct hqq_wait){
+        .what = what,
+        .ring = reads ? &link->rx : &link->tx,
+        .answers = reads ? &link->tx : &link->rx,
+        .bell = reads ? link->rx_data : link->tx_space,
+        .spin = reads ? &link->read_spin : &link->write_spin,
+        .own_cpu = &link->own_end->cpu,
+        .peer_cpu = &link->peer_end->cpu,
+        .is_light = &link->peer_end->is_light,
+        .until_ns = HQQ_FOREVER,
+        .deadline_ns = reads ? &link->read_deadline_ns : &link->write_deadline_ns,
+        .check_ns = link->peer_check_ns,
+        .checked_ns = &link->checked_ns,
+        .interrupted = reads ? reading_interrupted : writing_interrupted,
+        .check_peer = check_peer,
+        .arg = link,
+    };
+}
+
 static struct side side_of(struct hqq_link *link, enum hqq_wait_for what)
 {
     bool reads = what == HQQ_WAIT_DATA;
     return (struct side){
-        .wait =
-            {
-                .what = what,
-                .ring = reads ? &link->rx : &link->tx,
-                .answers = reads ? &link->tx : &link->rx,
-                .bell = reads ? link->rx_data : link->tx_space,
-                .spin = reads ? &link->read_spin : &link->write_spin,
-                .own_cpu = &link->own_end->cpu,
-                .peer_cpu = &link->peer_end->cpu,
-                .is_light = &link->peer_end->is_light,
-                .deadline_ns = reads ? &link->read_deadline_ns : &link->write_deadline_ns,
-                .check_ns = link->peer_check_ns,
-                .checked_ns = &link->checked_ns,
-                .interrupted = reads ? reading_interrupted : writing_interrupted,
-                .check_peer = check_peer,
-                .arg = link,
-            },
+        .wait = hqq_link_wait(link, what),
         .ring = reads ? &link->rx : &link->tx,
         .timeouts = reads ? &link->counts.read_timeouts : &link->counts.write_timeouts,
         .timeout_ns = hqq_load_relaxed(reads ? &link->read_timeout_ns : &link->write_timeout_ns),

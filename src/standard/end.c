@@ -42,6 +42,7 @@ static uint64_t sweep(const struct hqq_end_view *view)
     for (int i = 0; i < 2; i++) {
         hqq_store32_relaxed(&view->bells[i]->sleepers, 0);
         hqq_store32_relaxed(&view->bells[i]->armed, 0);
+        hqq_store32_relaxed(&view->bells[i]->is_polled, 0);
     }
     return hqq_ring_recover_producers(view->produces) + hqq_ring_recover_consumers(view->consumes);
 }

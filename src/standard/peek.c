@@ -11,7 +11,7 @@ static void drop_tombstone(struct hqq_link *link, uint64_t position)
     hqq_add_relaxed(&link->counts.tombstones_skipped, 1);
 }
 
-int hqq_link_peek(struct hqq_link *link, size_t *ret_length)
+int hqq_link_peek_with(struct hqq_link *link, hqq_read_fn *look, void *arg, size_t *ret_length)
 {
     int result = hqq_link_guard(link);
     if (result == 0 && link->is_stream_read)
@@ -27,6 +27,8 @@ int hqq_link_peek(struct hqq_link *link, size_t *ret_length)
         if (!hqq_ring_peek(&link->rx, &position))
             return result != 0 ? hqq_link_fail(link, result) : HQQ_ERROR_WOULD_BLOCK;
         enum hqq_content content = hqq_link_content(link, position, &length, &error);
+        if (content == HQQ_CONTENT_DATAGRAM && look)
+            (void)look(hqq_ring_buffer(&link->rx, position), length, arg);
         if (!hqq_ring_is_unchanged(&link->rx, position))
             continue; /* another thread took it while we looked */
         if (content == HQQ_CONTENT_INVALID)
@@ -39,4 +41,9 @@ int hqq_link_peek(struct hqq_link *link, size_t *ret_length)
         dropped++; /* a lap of nothing else is no datagram, however many a peer goes on writing */
     }
     return HQQ_ERROR_WOULD_BLOCK;
+}
+
+int hqq_link_peek(struct hqq_link *link, size_t *ret_length)
+{
+    return hqq_link_peek_with(link, NULL, NULL, ret_length);
 }

@@ -1,4 +1,5 @@
 /* Reading and writing without a copy: slots that the caller holds between two calls. */
+#include "standard/poll.h"
 #include "standard/state.h"
 
 /* Without the end of the call. */
@@ -28,6 +29,12 @@ int hqq_link_reserve(struct hqq_link *link, struct hqq_slot *ret_slot)
     if (result == 0)
         hqq_link_end_write(link, &call);
     return result;
+}
+
+int hqq_link_try_reserve(struct hqq_link *link, struct hqq_slot *ret_slot)
+{
+    struct hqq_call call = {.may_wait = false};
+    return reserve(link, &call, ret_slot);
 }
 
 /* A slot can be handed over although this end was shut meanwhile: what is claimed must not stay claimed. */
@@ -98,6 +105,12 @@ int hqq_link_borrow(struct hqq_link *link, struct hqq_slot *ret_slot)
     if (result == 0)
         hqq_link_end_read(link, &call);
     return result;
+}
+
+int hqq_link_try_borrow(struct hqq_link *link, struct hqq_slot *ret_slot)
+{
+    struct hqq_call call = {.may_wait = false};
+    return borrow(link, &call, ret_slot);
 }
 
 int hqq_link_release(struct hqq_link *link, struct hqq_slot *slot)

@@ -196,6 +196,9 @@ struct hqq_call {
 int hqq_link_claim_write_slow(struct hqq_link *link, struct hqq_call *call, uint64_t want);
 int hqq_link_claim_read_slow(struct hqq_link *link, struct hqq_call *call, uint64_t want);
 
+/* What a wait in one direction consists of, without a time-out. */
+struct hqq_wait hqq_link_wait(struct hqq_link *link, enum hqq_wait_for what);
+
 /* Claims 1 to want slots to write. An error has been counted, and has ended the call. */
 static inline int hqq_link_claim_write(struct hqq_link *link, struct hqq_call *call, uint64_t want)
 {
@@ -229,18 +232,24 @@ static inline void hqq_link_publish(struct hqq_link *link, uint64_t position, ui
     hqq_ring_publish(&link->tx, position);
 }
 
+/* A sleeper was woken: by a knock too, if it sleeps in poll (poll.h), and counted. */
+void hqq_link_rung(struct hqq_link *link, struct hqq_bell *bell);
+
+/* Knocks at whoever sleeps at this bell in poll, if anybody may. */
+void hqq_link_knock(const struct hqq_link *link, const struct hqq_bell *bell);
+
 /* Wakes the peer's readers, after count slots were published. */
 static inline void hqq_link_ring_data(struct hqq_link *link, uint64_t count)
 {
     if (link->is_light ? hqq_bell_ring_light(link->tx_data, count) : hqq_bell_ring(link->tx_data, count))
-        hqq_add_relaxed(&link->counts.wakeups_sent, 1);
+        hqq_link_rung(link, link->tx_data);
 }
 
 /* Wakes the peer's writers, after count slots were released. */
 static inline void hqq_link_ring_space(struct hqq_link *link, uint64_t count)
 {
     if (link->is_light ? hqq_bell_ring_light(link->rx_space, count) : hqq_bell_ring(link->rx_space, count))
-        hqq_add_relaxed(&link->counts.wakeups_sent, 1);
+        hqq_link_rung(link, link->rx_space);
 }
 
 /* After a sleep: wakes another sleeper if there is more (bell.h). The end of the call does it, too late for those
@@ -328,6 +337,10 @@ void hqq_link_wake_everybody(struct hqq_link *link);
 /* Claims the next datagram, skipping tombstones and dropping what is invalid (that is then the result, counted, and the
  * call has ended). On success the caller reads, releases, and calls hqq_link_end_read(). */
 int hqq_link_next_datagram(struct hqq_link *link, struct hqq_call *call, uint64_t *ret_length);
+
+/* hqq_link_peek() that also shows the datagram: look() may be called more than once, as what it saw may have been taken
+ * meanwhile; the last time counts. Its result is not used; NULL for none. */
+int hqq_link_peek_with(struct hqq_link *link, hqq_read_fn *look, void *arg, size_t *ret_length);
 
 /* hqq_link_read() with HQQ_LINK_STREAM_READ. */
 int hqq_link_read_stream(struct hqq_link *link, void *data, size_t capacity, size_t *ret_length, bool may_wait);

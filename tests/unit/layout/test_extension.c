@@ -57,7 +57,7 @@ static void assert_is_silent(const struct hqq_bell *bell)
     assert_int_equal(hqq_load32_relaxed(&bell->sequence), 0);
     assert_int_equal(hqq_load32_relaxed(&bell->armed), 0);
     assert_int_equal(hqq_load32_relaxed(&bell->sleepers), 0);
-    assert_int_equal(hqq_load32_relaxed(&bell->reserved), 0);
+    assert_int_equal(hqq_load32_relaxed(&bell->is_polled), 0);
 }
 
 /* ---- Setting up -------------------------------------------------------------------------------------------------- */

@@ -1,0 +1,309 @@
+/*
+ * epoll sets with sockets of AF_HQQ in them. In the kernel's set their descriptors stand for knocks, with data of our
+ * own by which those events are told from the app's and dropped; what the app asked for is kept in registrations, and
+ * judged by looks at the rings. The other members of a set are waited for as ever (epoll.c).
+ *
+ * Registrations are few: one list for all, under one lock, which is held for no more than a walk along it.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "platform/clock.h"
+#include "ring/ring.h"
+#include "socket/libc.h"
+#include "socket/lock.h"
+#include "socket/named.h"
+#include "socket/named_wait.h"
+#include "standard/poll.h"
+#include "standard/state.h"
+
+/* The data of knocks: no pointer, and no number that an app is likely to use. */
+#define KNOCK UINT64_C(0xf3485151004b4e4f)
+
+/* Registrations in all sets together. */
+#define REGISTRATIONS 64
+
+#define READABLE (EPOLLIN | EPOLLRDNORM)
+#define WRITABLE (EPOLLOUT | EPOLLWRNORM)
+
+_Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLHUP == POLLHUP && EPOLLRDNORM == POLLRDNORM &&
+                   EPOLLWRNORM == POLLWRNORM,
+               "events have the same numbers in both");
+
+/* A socket in a set. */
+struct registration {
+    int epoll, fd;
+    bool is_used, is_spent; /* spent: EPOLLONESHOT, and told */
+    struct epoll_event event;
+    /* For EPOLLET: what was told last, and where the rings stood then. */
+    uint32_t told;
+    uint64_t told_read, told_written;
+};
+
+static struct hqq_lock lock;
+static struct registration registrations[REGISTRATIONS];
+
+static struct registration *find(int epoll, int fd)
+{
+    for (int i = 0; i < REGISTRATIONS; i++) {
+        if (registrations[i].is_used && registrations[i].epoll == epoll && registrations[i].fd == fd)
+            return &registrations[i];
+    }
+    return NULL;
+}
+
+static struct registration *find_unused(void)
+{
+    for (int i = 0; i < REGISTRATIONS; i++) {
+        if (!registrations[i].is_used)
+            return &registrations[i];
+    }
+    return NULL;
+}
+
+/* ---- Registering ----------------------------------------------------------------------------------------------- */
+
+/* The kernel's set knows whether the call is right; it gets knocks to wait for, whatever the app asks for. */
+static int tell_kernel(int epoll, int operation, int fd)
+{
+    struct epoll_event knock = {.events = EPOLLIN, .data.u64 = KNOCK};
+    return hqq_libc.epoll_ctl(epoll, operation, fd, &knock) != 0 ? -errno : 0;
+}
+
+static int change(int epoll, int operation, int fd, const struct epoll_event *event)
+{
+    struct registration *at = operation == EPOLL_CTL_ADD ? find_unused() : find(epoll, fd);
+    if (operation == EPOLL_CTL_ADD && !at)
+        return -ENOSPC;
+    int result = tell_kernel(epoll, operation, fd);
+    if (result != 0 || !at)
+        return result;
+    *at = (struct registration){.epoll = epoll, .fd = fd, .is_used = operation != EPOLL_CTL_DEL};
+    if (at->is_used)
+        at->event = *event;
+    return 0;
+}
+
+int hqq_named_epoll_ctl(int epoll, int operation, int fd, const struct epoll_event *event)
+{
+    if (operation != EPOLL_CTL_DEL && !event)
+        return -EFAULT;
+    if (!hqq_lock_take(&lock))
+        return -EAGAIN; /* a signal handler inside this very function */
+    int result = change(epoll, operation, fd, event);
+    hqq_lock_give(&lock);
+    struct hqq_named *named = result == 0 && operation != EPOLL_CTL_DEL ? hqq_named_enter(fd) : NULL;
+    if (named) { /* threads that wait for the set already are to see it */
+        hqq_named_knock(named);
+        hqq_named_drop(named);
+    }
+    return result;
+}
+
+bool hqq_named_epoll_knows(int epoll)
+{
+    bool knows = false;
+    if (!hqq_lock_take(&lock))
+        return false;
+    for (int i = 0; i < REGISTRATIONS && !knows; i++)
+        knows = registrations[i].is_used && registrations[i].epoll == epoll;
+    hqq_lock_give(&lock);
+    return knows;
+}
+
+void hqq_named_epoll_forget(int fd)
+{
+    if (!hqq_lock_take(&lock))
+        return;
+    for (int i = 0; i < REGISTRATIONS; i++) {
+        if (registrations[i].epoll == fd || registrations[i].fd == fd)
+            registrations[i].is_used = false;
+    }
+    hqq_lock_give(&lock);
+}
+
+void hqq_named_epoll_reset_lock(void)
+{
+    hqq_lock_reset(&lock);
+}
+
+/* ---- Waiting --------------------------------------------------------------------------------------------------- */
+
+/* One wait: the registrations of its set, entered. */
+struct waiting {
+    int epoll, members;
+    struct epoll_event *events;
+    int count;
+    struct registration at[REGISTRATIONS];
+    struct hqq_named_sleep sleeps[REGISTRATIONS];
+};
+
+static void collect(struct waiting *waiting)
+{
+    waiting->members = 0;
+    if (!hqq_lock_take(&lock))
+        return;
+    for (int i = 0; i < REGISTRATIONS; i++) {
+        const struct registration *at = &registrations[i];
+        struct hqq_named *named = at->is_used && at->epoll == waiting->epoll ? hqq_named_enter(at->fd) : NULL;
+        if (!named)
+            continue;
+        struct hqq_link *link = hqq_named_link(named);
+        waiting->at[waiting->members] = *at;
+        waiting->sleeps[waiting->members++] = (struct hqq_named_sleep){
+            .named = named,
+            .link = link,
+            .fd = at->fd,
+            .reads = link && !at->is_spent && (at->event.events & READABLE) != 0,
+            .writes = link && !at->is_spent && (at->event.events & WRITABLE) != 0,
+            .is_edge = (at->event.events & EPOLLET) != 0,
+        };
+    }
+    hqq_lock_give(&lock);
+}
+
+static void wake_all(struct waiting *waiting)
+{
+    for (int i = 0; i < waiting->members; i++)
+        hqq_named_wake(&waiting->sleeps[i]);
+}
+
+static void leave(void *argument)
+{
+    struct waiting *waiting = argument;
+    int saved = errno;
+    wake_all(waiting);
+    for (int i = 0; i < waiting->members; i++)
+        hqq_named_drop(waiting->sleeps[i].named);
+    errno = saved;
+}
+
+/* Where the peer's writing, and its reading, stand. */
+static uint64_t read_position(const struct hqq_named_sleep *sleep)
+{
+    return sleep->link ? hqq_load_relaxed(hqq_ring_w(&sleep->link->rx)) : 0;
+}
+
+static uint64_t written_position(const struct hqq_named_sleep *sleep)
+{
+    return sleep->link ? hqq_load_relaxed(hqq_ring_r(&sleep->link->tx)) : 0;
+}
+
+/* What there is to tell of a socket now; 0: nothing, or nothing new to an edge-triggered wait. */
+static uint32_t news(const struct registration *at, const struct hqq_named_sleep *sleep)
+{
+    uint32_t asked = at->event.events;
+    if (at->is_spent)
+        return 0;
+    uint32_t events = (uint32_t)(uint16_t)hqq_named_events(sleep->named, (short)(asked & (READABLE | WRITABLE)));
+    if (!(asked & EPOLLET))
+        return events;
+    bool is_new = (events & ~at->told) != 0 || (events & READABLE && read_position(sleep) != at->told_read) ||
+                  (events & WRITABLE && written_position(sleep) != at->told_written);
+    return is_new ? events : 0;
+}
+
+/* Remembers what was told, here and for the waits that come. */
+static void note_told(struct registration *own, const struct hqq_named_sleep *sleep, uint32_t events)
+{
+    own->told = events;
+    own->told_read = read_position(sleep);
+    own->told_written = written_position(sleep);
+    own->is_spent = (own->event.events & EPOLLONESHOT) != 0;
+    if (!hqq_lock_take(&lock))
+        return;
+    struct registration *at = find(own->epoll, own->fd);
+    if (at && memcmp(&at->event, &own->event, sizeof(at->event)) == 0)
+        *at = *own;
+    hqq_lock_give(&lock);
+}
+
+/* Adds the events of our sockets behind those that are there. */
+static int tell(struct waiting *waiting, int found)
+{
+    for (int i = 0; i < waiting->members && found < waiting->count; i++) {
+        uint32_t events = news(&waiting->at[i], &waiting->sleeps[i]);
+        if (events == 0)
+            continue;
+        waiting->events[found].events = events;
+        waiting->events[found++].data = waiting->at[i].event.data;
+        note_told(&waiting->at[i], &waiting->sleeps[i], events);
+    }
+    return found;
+}
+
+static int without_knocks(struct epoll_event *events, int count)
+{
+    int kept = 0;
+    for (int i = 0; i < count; i++) {
+        if (events[i].data.u64 != KNOCK)
+            events[kept++] = events[i];
+    }
+    return kept;
+}
+
+static uint64_t arm_all(struct waiting *waiting, uint64_t until_ns)
+{
+    uint64_t limit = until_ns;
+    for (int i = 0; i < waiting->members && limit != 0; i++) {
+        struct hqq_named_sleep *sleep = &waiting->sleeps[i];
+        if (!sleep->reads && !sleep->writes)
+            continue;
+        uint64_t own = hqq_named_arm(sleep);
+        if (news(&waiting->at[i], sleep) != 0)
+            own = 0;
+        limit = own < limit ? own : limit;
+    }
+    return limit;
+}
+
+/* Those that are none of ours first, so that they get their turn where there is room for few. */
+static int ask_and_tell(struct waiting *waiting, uint64_t span_ns, const sigset_t *mask)
+{
+    int found = hqq_epoll_wait_sockets(waiting->epoll, waiting->events, waiting->count, span_ns, mask);
+    int saved = errno;
+    wake_all(waiting);
+    errno = saved;
+    return found < 0 ? found : tell(waiting, without_knocks(waiting->events, found));
+}
+
+static bool has_news(const struct waiting *waiting)
+{
+    for (int i = 0; i < waiting->members; i++) {
+        if (news(&waiting->at[i], &waiting->sleeps[i]) != 0)
+            return true;
+    }
+    return false;
+}
+
+static int wait_for(struct waiting *waiting, uint64_t until_ns, bool is_now, const sigset_t *mask)
+{
+    for (;;) {
+        bool is_ready = is_now || has_news(waiting);
+        bool spins = !is_ready && waiting->sleeps[0].reads && !waiting->sleeps[0].is_edge;
+        if (spins && hqq_link_spin(waiting->sleeps[0].link, HQQ_WAIT_DATA))
+            continue;
+        uint64_t limit = is_ready ? 0 : arm_all(waiting, until_ns);
+        int found = ask_and_tell(waiting, hqq_clock_left(limit), mask);
+        if (found != 0 || is_now || (until_ns != HQQ_FOREVER && hqq_clock_ns() >= until_ns))
+            return found;
+    }
+}
+
+int hqq_named_epoll_wait(int epoll, struct epoll_event *events, int count, uint64_t until_ns, bool is_now,
+                         const sigset_t *mask)
+{
+    struct waiting waiting;
+    int result;
+    waiting.epoll = epoll;
+    waiting.events = events;
+    waiting.count = count;
+    collect(&waiting);
+    if (waiting.members == 0)
+        return hqq_epoll_wait_sockets(epoll, events, count, is_now ? 0 : hqq_clock_left(until_ns), mask);
+    pthread_cleanup_push(leave, &waiting);
+    result = wait_for(&waiting, until_ns, is_now, mask);
+    pthread_cleanup_pop(1);
+    return result;
+}
