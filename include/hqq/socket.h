@@ -131,11 +131,28 @@ struct sockaddr_hqq {
 
 /* ---- What sockets lack ----------------------------------------------------------------------------------------- */
 
+/*
+ * Deadlines: absolute times, in nanoseconds on CLOCK_MONOTONIC (hqq_clock_ns() of hqq/link.h), at which calls that wait
+ * to receive, or to send, end with ETIMEDOUT; those that wait already, too. 0 is none. A deadline stays until another is
+ * set. It ends waits only: what need not wait succeeds after it, what may not wait says EAGAIN as ever, and poll and its
+ * like know nothing of it. Where there is a time-out as well (SO_RCVTIMEO, SO_SNDTIMEO: EAGAIN) the earlier one counts.
+ *
+ * For sockets of AF_HQQ, and those of AF_UNIX that HQQ serves; else EOPNOTSUPP, or EBADF. One of AF_UNIX that ever had a
+ * deadline notices within 10 ms that it was moved, and its waits are interrupted by signals with EINTR, SA_RESTART or not.
+ * A receive on it that began to sleep before the first one was set is reached only if the socket is bound and not
+ * connected, and a send never: where waits are to be ended from outside, begin with hqq_set_deadline(fd, 0).
+ *
+ * 0, or -1. From any thread; not for signal handlers. Never waits.
+ */
+HQQ_EXPORT int hqq_set_deadline(int fd, uint64_t when_ns); /* both */
+HQQ_EXPORT int hqq_set_read_deadline(int fd, uint64_t when_ns);
+HQQ_EXPORT int hqq_set_write_deadline(int fd, uint64_t when_ns);
+
 /* Why a socket's datagrams go through the kernel. */
 enum hqq_socket_reason {
     HQQ_SOCKET_ACCELERATED = 0,    /* they do not: at least one link is open */
-    HQQ_SOCKET_NOT_OURS = 1,       /* no AF_UNIX datagram socket, or not made, bound or connected through HQQ */
-    HQQ_SOCKET_NOT_CONFIGURED = 2, /* its path is not among the configured ones */
+    HQQ_SOCKET_NOT_OURS = 1,       /* no AF_UNIX datagram socket, or without a name and not used through HQQ */
+    HQQ_SOCKET_NOT_CONFIGURED = 2, /* its names are not among the configured ones */
     HQQ_SOCKET_NO_TRAFFIC = 3,     /* too few datagrams yet */
     HQQ_SOCKET_PEER_PLAIN = 4,     /* nobody at the other end speaks HQQ */
     HQQ_SOCKET_PEER_FOREIGN = 5,   /* who answers there is another user, who may not */

@@ -154,6 +154,23 @@ struct hqq_endpoint *hqq_adopt_unknown(int fd)
     return endpoint;
 }
 
+bool hqq_adopt_is_unconfigured(int fd)
+{
+    struct sockaddr_un name;
+    socklen_t length;
+    int saved = errno;
+    bool has_name = false, is_configured = false;
+    bool is_candidate = hqq_start() && hqq_adopt_is_candidate(fd);
+    for (int of_peer = 0; of_peer < 2 && is_candidate; of_peer++) {
+        if (!get_name(fd, of_peer != 0, &name, &length))
+            continue;
+        has_name = true;
+        is_configured |= hqq_config_match((const struct sockaddr *)(const void *)&name, length) != NULL;
+    }
+    errno = saved;
+    return has_name && !is_configured;
+}
+
 struct hqq_endpoint *hqq_adopt_for_address(int fd, const struct sockaddr *address, socklen_t length)
 {
     if (!hqq_start() || !hqq_config_is_enabled() || (unsigned)fd >= HQQ_TABLE_SIZE)

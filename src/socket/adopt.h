@@ -35,6 +35,9 @@ static inline struct hqq_endpoint *hqq_adopt_to_send(int fd, const struct sockad
     return hqq_adopt_for_address(fd, address, length);
 }
 
+/* True if it is a datagram socket of AF_UNIX whose names, as far as it has any, no rule matches. */
+bool hqq_adopt_is_unconfigured(int fd);
+
 /* True if it is a datagram socket of AF_UNIX. */
 bool hqq_adopt_is_candidate(int fd);
 

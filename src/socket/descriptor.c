@@ -217,6 +217,8 @@ int hqq_socket_status(int fd, struct hqq_socket_status *ret_status)
     }
     if (hqq_is_named(fd))
         hqq_named_status(fd, &status);
+    else if (!endpoint && hqq_adopt_is_unconfigured(fd))
+        status.reason = HQQ_SOCKET_NOT_CONFIGURED;
     *ret_status = status;
     return 0;
 }

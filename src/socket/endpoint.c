@@ -102,6 +102,9 @@ static void begin(struct hqq_endpoint *endpoint, int fd, const struct hqq_rule *
     hqq_store32_relaxed(&endpoint->is_nonblocking, flags >= 0 && (flags & O_NONBLOCK) != 0);
     hqq_store32_relaxed(&endpoint->park, flags >= 0 && (flags & O_ASYNC) != 0 ? HQQ_PARK_OPTION : 0);
     hqq_store32_relaxed(&endpoint->is_ours_only, hqq_endpoint_waits_are_ours);
+    hqq_store32_relaxed(&endpoint->has_deadlines, 0);
+    hqq_store_relaxed(&endpoint->read_deadline_ns, HQQ_FOREVER);
+    hqq_store_relaxed(&endpoint->write_deadline_ns, HQQ_FOREVER);
     hqq_store32_relaxed(&endpoint->descriptors, 1);
     hqq_store32_relaxed(&endpoint->sleepers, 0);
     hqq_store32_relaxed(&endpoint->is_disturbed, 0);

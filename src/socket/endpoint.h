@@ -81,6 +81,8 @@ struct hqq_endpoint {
     hqq_atomic_u32 park;         /* enum hqq_park, or'ed */
     hqq_atomic_u32 is_ours_only; /* 1: all waits come through our calls, so links may be left awake */
     hqq_atomic_u64 receive_timeout_ns;
+    hqq_atomic_u32 has_deadlines; /* 1: deadlines were set, once at least: deadline.h */
+    hqq_atomic_u64 read_deadline_ns, write_deadline_ns;
     hqq_atomic_u32 is_kernel_only;         /* 1: the kernel's queue must be read by nothing but the app's own calls */
     struct hqq_endpoint *next, *next_free; /* of all there ever were; of those that are not in use */
     struct hqq_shared *shared;             /* what forked copies share; NULL: nothing */

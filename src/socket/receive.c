@@ -111,6 +111,8 @@ static ssize_t sleep_in_kernel(struct hqq_endpoint *endpoint, int fd, uint64_t u
 {
     char byte;
     ssize_t result;
+    if (__builtin_expect(hqq_load32_acquire(&endpoint->has_deadlines) != 0, 0))
+        return hqq_deadline_sleep(endpoint, fd, until_ns);
     pthread_cleanup_push(hqq_doorbell_leave_sleep, endpoint);
     HQQ_POINT("socket.asleep");
     if (until_ns == HQQ_FOREVER) {
@@ -272,7 +274,7 @@ ssize_t hqq_receive(struct hqq_endpoint *endpoint, int fd, struct msghdr *messag
                          0)) {
         drop_tokens(endpoint, fd);
         hqq_lock_give(&endpoint->receive_lock);
-        return hqq_libc.recvmsg(fd, message, flags);
+        return hqq_deadline_recvmsg(endpoint, fd, message, flags);
     }
     if (!hqq_load32_relaxed(&endpoint->is_ours_only))
         hqq_ready_settle(endpoint, fd);

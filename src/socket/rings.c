@@ -6,6 +6,7 @@
 #include "layout/packet.h"
 #include "platform/trace.h"
 #include "ring/consume.h"
+#include "socket/deadline.h"
 #include "socket/doorbell.h"
 #include "socket/gather.h"
 

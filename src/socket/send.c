@@ -13,6 +13,7 @@
 #include "platform/trace.h"
 #include "ring/consume.h"
 #include "ring/produce.h"
+#include "socket/deadline.h"
 #include "socket/fork.h"
 #include "socket/gather.h"
 #include "socket/kernel.h"
@@ -86,7 +87,7 @@ static ssize_t send_through_kernel(const struct sending *sending)
     ssize_t result;
     if (!route) {
         hqq_lock_give(&endpoint->send_lock);
-        result = hqq_libc.sendmsg(sending->fd, sending->message, sending->flags);
+        result = hqq_deadline_sendmsg(endpoint, sending->fd, sending->message, sending->flags);
         if (result >= 0)
             hqq_add_relaxed(&endpoint->counters->sent_kernel, 1);
         return result;
@@ -96,7 +97,7 @@ static ssize_t send_through_kernel(const struct sending *sending)
     hqq_lock_give(&endpoint->send_lock);
     HQQ_POINT("socket.kernel");
     pthread_cleanup_push(leave_kernel, route);
-    result = hqq_libc.sendmsg(sending->fd, sending->message, sending->flags);
+    result = hqq_deadline_sendmsg(endpoint, sending->fd, sending->message, sending->flags);
     if (result >= 0) {
         hqq_add_relaxed(&endpoint->counters->sent_kernel, 1);
         hqq_add32_relaxed(&route->kernel_run, 1);
@@ -414,7 +415,7 @@ static enum outcome wait_with_token(const struct sending *sending)
     if (sent < 0) {
         hqq_pair_drop(pair);
         errno = error;
-        return error == EINTR || error == EAGAIN || (is_same && route->is_connected) ? FAILED : USE_KERNEL;
+        return error == EINTR || error == EAGAIN || error == ETIMEDOUT || (is_same && route->is_connected) ? FAILED : USE_KERNEL;
     }
     bool is_due = is_proof ? token.value == route->nonce : token.value == pair->barrier + 1;
     if (is_same && is_due && is_proof)
