@@ -137,10 +137,11 @@ struct sockaddr_hqq {
  * set. It ends waits only: what need not wait succeeds after it, what may not wait says EAGAIN as ever, and poll and its
  * like know nothing of it. Where there is a time-out as well (SO_RCVTIMEO, SO_SNDTIMEO: EAGAIN) the earlier one counts.
  *
- * For sockets of AF_HQQ, and those of AF_UNIX that HQQ serves; else EOPNOTSUPP, or EBADF. One of AF_UNIX that ever had a
- * deadline notices within 10 ms that it was moved, and its waits are interrupted by signals with EINTR, SA_RESTART or not.
- * A receive on it that began to sleep before the first one was set is reached only if the socket is bound and not
- * connected, and a send never: where waits are to be ended from outside, begin with hqq_set_deadline(fd, 0).
+ * For sockets of AF_HQQ, and datagram sockets of AF_UNIX, served by HQQ or not; else EOPNOTSUPP, or EBADF. One of
+ * AF_UNIX that ever had a deadline notices within 10 ms that it was moved, and its waits are interrupted by signals with
+ * EINTR, SA_RESTART or not. A receive on it that began to sleep before the first one was set is reached only if the
+ * socket is configured, bound and not connected, and a send never: where waits are to be ended from outside, begin with
+ * hqq_set_deadline(fd, 0).
  *
  * 0, or -1. From any thread; not for signal handlers. Never waits.
  */

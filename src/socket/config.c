@@ -32,6 +32,9 @@ static const struct hqq_rule defaults = {
     .rendezvous = HQQ_RENDEZVOUS_ABSTRACT,
 };
 
+/* The same as the environment changed it. */
+static struct hqq_rule usual;
+
 static char report_folder[PATH_MAX]; /* empty: none */
 static bool is_enabled;
 
@@ -119,7 +122,7 @@ static void load_variable(const char *name, const char *key, struct hqq_rule *ru
 
 static void load_rules(bool is_preload)
 {
-    struct hqq_rule usual = defaults;
+    usual = defaults;
     if (!is_preload)
         usual.link_after = 0;
     load_variable("HQQ_SPIN_US", "spin-us", &usual);
@@ -154,6 +157,11 @@ void hqq_config_load(bool is_preload)
 bool hqq_config_is_enabled(void)
 {
     return is_enabled;
+}
+
+const struct hqq_rule *hqq_config_usual(void)
+{
+    return &usual;
 }
 
 const char *hqq_config_report_folder(void)

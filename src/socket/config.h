@@ -42,6 +42,9 @@ bool hqq_config_is_enabled(void);
  * the working directory. Async-signal-safe. */
 const struct hqq_rule *hqq_config_match(const struct sockaddr *address, socklen_t length);
 
+/* What holds for a socket that no rule is about, but that is looked after for another reason. Never NULL. */
+const struct hqq_rule *hqq_config_usual(void);
+
 /* HQQ_REPORT: the folder where the counters of each process are to lie in a file named by its pid; NULL if unset. */
 const char *hqq_config_report_folder(void);
 

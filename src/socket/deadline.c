@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stddef.h>
 #include <sys/time.h>
 
 #include <hqq/link.h>
@@ -115,16 +114,13 @@ ssize_t hqq_deadline_recvmsg_slow(struct hqq_endpoint *endpoint, int fd, struct 
 
 /* ---- Setting --------------------------------------------------------------------------------------------------- */
 
-/* The endpoint of a socket that may not have needed one yet: unnamed, and not connected. */
+/* The endpoint of a socket that may not have needed one: one without a name, or with one that is not configured. */
 static struct hqq_endpoint *find_or_make(int fd)
 {
-    const struct sockaddr_un unnamed = {.sun_family = AF_UNIX};
     struct hqq_endpoint *endpoint = hqq_adopt_to_receive(fd);
-    if (endpoint || !hqq_start() || !hqq_config_is_enabled() || hqq_fork_is_borrowed() || !hqq_adopt_is_candidate(fd))
+    if (endpoint || !hqq_start() || hqq_fork_is_borrowed() || !hqq_adopt_is_candidate(fd))
         return endpoint;
-    const struct hqq_rule *rule =
-        hqq_config_match((const struct sockaddr *)(const void *)&unnamed, offsetof(struct sockaddr_un, sun_path));
-    return rule ? hqq_endpoint_make(fd, rule) : NULL;
+    return hqq_endpoint_make(fd, hqq_config_usual());
 }
 
 /* Threads that sleep in the kernel since before there were deadlines. The token is of no pair: who meets it looks, and

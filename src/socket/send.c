@@ -396,16 +396,22 @@ static enum outcome wait_with_token(const struct sending *sending)
         hqq_route_target_done(&target);
         return USE_KERNEL;
     }
-    const struct hqq_token token = hqq_token_make(pair->id, is_proof ? HQQ_TOKEN_PROOF : HQQ_TOKEN_BARRIER,
-                                                  is_proof ? route->nonce : pair->barrier + 1);
+    struct hqq_token token = hqq_token_make(pair->id, is_proof ? HQQ_TOKEN_PROOF : HQQ_TOKEN_BARRIER,
+                                            is_proof ? route->nonce : pair->barrier + 1);
+    struct iovec part = {.iov_base = &token, .iov_len = sizeof(token)};
+    const struct msghdr message = {
+        .msg_iov = &part,
+        .msg_iovlen = 1,
+        .msg_name = target.length != 0 ? &target.name : NULL,
+        .msg_namelen = target.length,
+    };
     hqq_add32_relaxed(&pair->references, 1);
     hqq_add32_relaxed(&route->inside, 1);
     hqq_lock_give(&endpoint->send_lock);
     struct waiting waiting = {route, pair};
     ssize_t sent;
     pthread_cleanup_push(stop_waiting, &waiting);
-    sent = hqq_libc.sendto(sending->fd, &token, sizeof(token), sending->flags | MSG_NOSIGNAL,
-                           hqq_target_address(&target), target.length);
+    sent = hqq_deadline_sendmsg(endpoint, sending->fd, &message, sending->flags | MSG_NOSIGNAL);
     pthread_cleanup_pop(0);
     leave_kernel(route);
     int error = errno;
