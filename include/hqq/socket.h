@@ -149,6 +149,61 @@ HQQ_EXPORT int hqq_set_deadline(int fd, uint64_t when_ns); /* both */
 HQQ_EXPORT int hqq_set_read_deadline(int fd, uint64_t when_ns);
 HQQ_EXPORT int hqq_set_write_deadline(int fd, uint64_t when_ns);
 
+/*
+ * Sending and receiving without a copy: the caller writes a datagram where its receiver will read it, and reads one where
+ * its sender wrote it, in shared memory, wherever the datagram takes a ring. Where it takes the kernel the same calls
+ * work on memory from the heap, so that the caller's code is one; hqq_socket_status() tells which it was. Any datagram
+ * socket will do, served by HQQ or not.
+ *
+ * hqq_reserve() gets memory for a datagram of up to length bytes to where the socket is connected. hqq_commit() sends the
+ * first length bytes, with the flags of the reserve, and returns what hqq_send() would; then the reservation is done with,
+ * and data NULL. If it fails the reservation is still held: commit again, or hqq_abandon().
+ *
+ *  - AF_UNIX: nothing is sent before the commit, which is where order, blocking and errors are those of hqq_send(). No
+ *    slot is taken, so a reservation holds nobody up: what else is sent there meanwhile goes through the kernel, as does
+ *    then the commit. One reservation at a time is in the ring; others are in memory from the heap.
+ *  - AF_HQQ: the slot is taken by hqq_reserve(), which waits for it, and its place is the datagram's. Until the commit the
+ *    peer reads nothing that was sent later, so hold it briefly. hqq_commit() never waits; of an empty one nothing is
+ *    sent.
+ *
+ * hqq_borrow() takes the next datagram, waiting as hqq_recv() does, whole, however long it is. hqq_release() gives it back;
+ * until then its slots are not free for the sender. Loans may be released in any order. The peer of a ring can write to
+ * a borrowed datagram if it is malicious: what must not change while it is looked at must be copied first.
+ *
+ * A reservation or a loan may be handed on to another thread. It outlives the close of the socket, and its peer: a commit
+ * then says EBADF, or what hqq_send() says of a peer that is gone. After a fork it is the parent's: in the child commit
+ * says ECHILD, and abandon and release give back the child's copy alone.
+ *
+ * 0 but for hqq_commit(), or -1 with the errors of hqq_send() and hqq_recv(), and: EMSGSIZE (more than the socket sends;
+ * commit: more than was reserved), ENOMEM, EINVAL (commit, abandon, release: done with already). hqq_borrow() ends with
+ * EMSGSIZE, and the datagram is lost, if another process that receives on the socket took the one that it had seen. Not
+ * async-signal-safe; a handler may send and receive on the socket meanwhile, but should not wait on one of AF_HQQ.
+ */
+struct hqq_reservation {
+    void *data;      /* where to write */
+    size_t capacity; /* bytes that fit; at least what was asked for */
+    int fd, flags;   /* the library's, as is what follows */
+    uint32_t kind;
+    uint64_t position, generation, cookie;
+    void *holder;
+};
+
+struct hqq_loan {
+    const void *data;
+    size_t length; /* of the whole datagram */
+    uint32_t kind; /* the library's, as is what follows */
+    uint32_t slots;
+    uint64_t position, generation;
+    void *holder;
+};
+
+HQQ_EXPORT int hqq_reserve(int fd, size_t length, int flags, struct hqq_reservation *ret_reservation);
+HQQ_EXPORT ssize_t hqq_commit(struct hqq_reservation *reservation, size_t length);
+HQQ_EXPORT int hqq_abandon(struct hqq_reservation *reservation);
+
+HQQ_EXPORT int hqq_borrow(int fd, int flags, struct hqq_loan *ret_loan);
+HQQ_EXPORT int hqq_release(struct hqq_loan *loan);
+
 /* Why a socket's datagrams go through the kernel. */
 enum hqq_socket_reason {
     HQQ_SOCKET_ACCELERATED = 0,    /* they do not: at least one link is open */

@@ -161,8 +161,8 @@ static int set(int fd, bool reads, bool writes, uint64_t when_ns)
 {
     int saved = errno;
     uint64_t when = when_ns != 0 ? when_ns : HQQ_FOREVER;
-    int result = hqq_is_named(fd) ? hqq_named_set_deadline(fd, reads, writes, when)
-                                  : set_of_endpoint(fd, reads, writes, when);
+    int result =
+        hqq_is_named(fd) ? hqq_named_set_deadline(fd, reads, writes, when) : set_of_endpoint(fd, reads, writes, when);
     errno = saved;
     return hqq_face(result);
 }

@@ -414,7 +414,10 @@ int hqq_epoll_wait_sockets(int epoll, struct epoll_event *events, int count, uin
     if (begin(&waiting, epoll, events, count, mask))
         return wait_for(&waiting, span_ns == 0 ? 0 : hqq_deadline_after(hqq_clock_ns(), span_ns), span_ns == 0);
     uint64_t ms = span_ns / HQQ_NS_PER_MS + (span_ns % HQQ_NS_PER_MS != 0);
-    return hqq_libc.epoll_pwait(epoll, events, count, span_ns == HQQ_FOREVER ? -1 : ms < INT32_MAX ? (int)ms : INT32_MAX,
+    return hqq_libc.epoll_pwait(epoll, events, count,
+                                span_ns == HQQ_FOREVER ? -1
+                                : ms < INT32_MAX       ? (int)ms
+                                                       : INT32_MAX,
                                 mask);
 }
 

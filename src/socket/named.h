@@ -46,8 +46,8 @@ struct hqq_named {
     hqq_atomic_u32 is_ours_only; /* 1: it was waited for by our calls, so the kernel need not know of datagrams */
     hqq_atomic_u32 is_knocked;   /* this process has knocked itself since the knocks were taken out */
     hqq_atomic_u32 sleepers;     /* threads that sleep on the descriptor, or are about to */
-    hqq_atomic_u64 receive_timeout_ns, send_timeout_ns;   /* SO_RCVTIMEO, SO_SNDTIMEO; HQQ_FOREVER: none */
-    hqq_atomic_u64 read_deadline_ns, write_deadline_ns;   /* HQQ_FOREVER: none */
+    hqq_atomic_u64 receive_timeout_ns, send_timeout_ns;       /* SO_RCVTIMEO, SO_SNDTIMEO; HQQ_FOREVER: none */
+    hqq_atomic_u64 read_deadline_ns, write_deadline_ns;       /* HQQ_FOREVER: none */
     hqq_atomic_u64 buffer_count, buffer_size, mode, replaces; /* SOL_HQQ, before bind; 0: the default */
 };
 

@@ -86,8 +86,7 @@ ssize_t hqq_named_send(int fd, const struct msghdr *message, int flags)
         return -EBADF;
     result = check_sending(named, hqq_named_link(named), message, length);
     if (result == 0)
-        result = length != 0 ? send_one(named, fd, message, length, flags)
-                             : send_nothing(named, hqq_named_link(named));
+        result = length != 0 ? send_one(named, fd, message, length, flags) : send_nothing(named, hqq_named_link(named));
     hqq_named_drop(named);
     return result != 0 ? result : (ssize_t)length;
 }

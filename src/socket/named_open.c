@@ -142,7 +142,9 @@ static int reach(const struct hqq_named *named, const char *name, struct hqq_lin
     bool may_wait = hqq_load32_relaxed(&named->is_nonblocking) == 0;
     uint64_t timeout = hqq_load_relaxed(&named->send_timeout_ns);
     const struct hqq_link_config config = {
-        .attach_timeout_ns = !may_wait ? 1 : timeout != HQQ_FOREVER ? timeout : 0,
+        .attach_timeout_ns = !may_wait                ? 1
+                             : timeout != HQQ_FOREVER ? timeout
+                                                      : 0,
     };
     enum hqq_peer peer;
     struct hqq_link *link;

@@ -127,8 +127,8 @@ int hqq_named_set_option(int fd, int level, int option, const void *value, sockl
     struct hqq_named *named = hqq_named_enter(fd);
     if (!named)
         return -EBADF;
-    int result = level == SOL_HQQ ? set_own(named, option, value, length)
-                                  : set_kernels(named, fd, level, option, value, length);
+    int result =
+        level == SOL_HQQ ? set_own(named, option, value, length) : set_kernels(named, fd, level, option, value, length);
     hqq_named_drop(named);
     return result;
 }

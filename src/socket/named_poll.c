@@ -40,8 +40,7 @@ short hqq_named_events(struct hqq_named *named, short asked)
     if (asked & WRITABLE && (shut & HQQ_NAMED_SHUT_WRITING || hqq_link_is_ready(link, HQQ_WAIT_SPACE)))
         events |= asked & WRITABLE;
     enum hqq_peer peer = hqq_link_peer(link);
-    if (peer == HQQ_PEER_CLOSED || peer == HQQ_PEER_DIED ||
-        shut == (HQQ_NAMED_SHUT_READING | HQQ_NAMED_SHUT_WRITING))
+    if (peer == HQQ_PEER_CLOSED || peer == HQQ_PEER_DIED || shut == (HQQ_NAMED_SHUT_READING | HQQ_NAMED_SHUT_WRITING))
         events |= POLLHUP;
     return events;
 }

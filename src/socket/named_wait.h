@@ -27,8 +27,8 @@ struct hqq_named_sleep {
     struct hqq_named *named;
     struct hqq_link *link;
     int fd;
-    bool reads, writes;  /* what it waits for */
-    bool is_edge;        /* it sleeps though there is something: what comes is what it waits for */
+    bool reads, writes; /* what it waits for */
+    bool is_edge;       /* it sleeps though there is something: what comes is what it waits for */
     bool is_armed;
     uint64_t look_ns[2]; /* hqq_link_arm()'s */
 };

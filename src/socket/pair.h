@@ -87,7 +87,8 @@ struct hqq_pair {
     uint64_t generation;       /* of the process that made it */
     bool is_light;             /* this side publishes without a fence, and the peer knows */
     bool may_compare;          /* identities mean the same to both */
-    hqq_atomic_u32 references; /* the sending side's, the receiving side's */
+    hqq_atomic_u32 is_lent;    /* 1: a reservation has the next slots to be sent, so nobody else may claim them */
+    hqq_atomic_u32 references; /* the sending side's, the receiving side's, those of reservations and loans */
     hqq_atomic_u32 given_up;   /* 1: the sending side is done with it, and so is the pair */
     struct hqq_mapping mapping;
 
@@ -134,7 +135,7 @@ static inline uint32_t hqq_pair_note_cpu(const struct hqq_pair *pair)
     return own;
 }
 
-/* The last of two holders, the sending side and the receiving one, unmaps it. */
+/* The last holder, the sending side, the receiving one, or a reservation or loan, unmaps it. */
 void hqq_pair_drop(struct hqq_pair *pair);
 
 /* The largest datagram that goes through its rings. */

@@ -299,9 +299,9 @@ int hqq_select(int count, fd_set *reading, fd_set *writing, fd_set *special, str
         until = hqq_deadline_in(&span);
     }
     struct timespec left = {0};
-    int result = is_named ? hqq_named_pselect(count, reading, writing, special,
-                                              is_now ? &left : remaining(until, &left), NULL)
-                          : select_for(&selection, until, is_now, NULL, &watch);
+    int result =
+        is_named ? hqq_named_pselect(count, reading, writing, special, is_now ? &left : remaining(until, &left), NULL)
+                 : select_for(&selection, until, is_now, NULL, &watch);
     if (timeout && !is_now) { /* Linux tells what is left */
         int saved = errno;
         if (remaining(until, &left)) {

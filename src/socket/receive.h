@@ -42,6 +42,20 @@ bool hqq_receive_has_news(const struct hqq_endpoint *endpoint);
 void hqq_receive_note_told(struct hqq_endpoint *endpoint);
 void hqq_receive_forget_told(struct hqq_endpoint *endpoint);
 
+/* For borrowers (borrow.c): one receive that never waits, as recvmsg(), but -errno. */
+ssize_t hqq_receive_now(struct hqq_endpoint *endpoint, int fd, struct msghdr *message, int flags);
+
+/* A datagram that was taken from a ring and lies there still. Its slots are the caller's to release, and so is a reference
+ * to the pair. */
+struct hqq_lent {
+    struct hqq_pair *pair;
+    uint64_t position, slots;
+};
+
+/* The length of the next datagram, or -errno. If it lies in a ring it has been taken; else pair is NULL, and it is the
+ * one that hqq_receive_now() takes next, unless another process is quicker. -EAGAIN: try again. */
+ssize_t hqq_receive_lend(struct hqq_endpoint *endpoint, int fd, struct hqq_lent *ret_lent);
+
 /* FIONREAD: the length of the next datagram, 0 if there is none. */
 size_t hqq_receive_next_length(struct hqq_endpoint *endpoint, int fd);
 

@@ -79,6 +79,14 @@ static void stop_waiting(void *waiting)
     hqq_pair_drop(((struct waiting *)waiting)->pair);
 }
 
+/* The reservation that was sent is over: others may claim. Where it was sent through the ring, under the lock, so that
+ * nobody finds it lent after that. */
+static void end_lending(const struct sending *sending)
+{
+    if (__builtin_expect(sending->reserved != NULL, 0))
+        hqq_store32_release(&sending->reserved->is_lent, 0); /* with is_lent_out() */
+}
+
 /* The app's own call. Called with the lock, which is given back: it may sleep. */
 static ssize_t send_through_kernel(const struct sending *sending)
 {
@@ -88,8 +96,10 @@ static ssize_t send_through_kernel(const struct sending *sending)
     if (!route) {
         hqq_lock_give(&endpoint->send_lock);
         result = hqq_deadline_sendmsg(endpoint, sending->fd, sending->message, sending->flags);
-        if (result >= 0)
+        if (result >= 0) {
             hqq_add_relaxed(&endpoint->counters->sent_kernel, 1);
+            end_lending(sending);
+        }
         return result;
     }
     hqq_add32_relaxed(&route->inside, 1);
@@ -101,6 +111,7 @@ static ssize_t send_through_kernel(const struct sending *sending)
     if (result >= 0) {
         hqq_add_relaxed(&endpoint->counters->sent_kernel, 1);
         hqq_add32_relaxed(&route->kernel_run, 1);
+        end_lending(sending);
     }
     pthread_cleanup_pop(1);
     return result;
@@ -122,9 +133,11 @@ static void fill(const struct sending *sending, uint64_t position, uint64_t slot
     struct hqq_ring *ring = &pair->tx;
     struct hqq_cursor cursor = {.part = sending->message->msg_iov, .parts = sending->message->msg_iovlen};
     uint64_t barrier = sending->route->barrier_due;
+    bool is_in_place = sending->reserved == pair && ((position ^ sending->position) & ring->mask) == 0;
     sending->route->barrier_due = 0;
     if (__builtin_expect(slots == 1 && sending->length != 0, 1)) {
-        hqq_cursor_copy_from(&cursor, hqq_ring_buffer(ring, position), sending->length);
+        if (__builtin_expect(!is_in_place, 1))
+            hqq_cursor_copy_from(&cursor, hqq_ring_buffer(ring, position), sending->length);
         const struct hqq_packet packet = {
             .opcode = HQQ_OPCODE_COPY,
             .operand = {position + 1, position & ring->mask, sending->length, 0, 0, 0, barrier},
@@ -134,7 +147,7 @@ static void fill(const struct sending *sending, uint64_t position, uint64_t slot
     }
     uint64_t size = ring->buffer_size;
     uint64_t message = ++pair->message;
-    for (uint64_t i = 0; i < slots; i++) {
+    for (uint64_t i = 0; i < slots && !is_in_place; i++) {
         uint64_t piece = i + 1 < slots ? size : sending->length - i * size;
         hqq_cursor_copy_from(&cursor, hqq_ring_buffer(ring, position + i), piece);
     }
@@ -313,6 +326,34 @@ static enum outcome check_route(const struct sending *sending, uint64_t ticks)
     return is_gone ? hand_over(sending) : SENT;
 }
 
+/* One producer at a time, under the lock; but loans come back to the ring in any order. */
+static bool has_room(const struct hqq_ring *ring, uint64_t slots)
+{
+    for (uint64_t i = slots; i > 0; i--) {
+        if (!hqq_ring_is_writable_ahead(ring, i))
+            return false;
+    }
+    return true;
+}
+
+/* True if a reservation, which is not what is sent, has the next slots. acquire: with the release where it ends; what
+ * was read from them, and written, comes before it. */
+static bool is_lent_out(const struct sending *sending)
+{
+    const struct hqq_pair *pair = sending->route->pair;
+    return __builtin_expect(pair && hqq_load32_acquire(&pair->is_lent) != 0, 0) && sending->reserved != pair;
+}
+
+/* True if a reserved datagram would have to be moved onto itself: no honest peer moves w, so either the next slots are
+ * its own, or, where it was taken back and could not be sent, they come behind. */
+static bool is_torn(const struct sending *sending, uint64_t position, uint64_t slots)
+{
+    const struct hqq_ring *ring = &sending->route->pair->tx;
+    uint64_t apart = (position - sending->position) & ring->mask;
+    return __builtin_expect(sending->reserved == sending->route->pair, 0) && apart != 0 &&
+           (apart < slots || ring->count - apart < slots);
+}
+
 static enum outcome try_ring(const struct sending *sending)
 {
     struct hqq_route *route = sending->route;
@@ -322,7 +363,9 @@ static enum outcome try_ring(const struct sending *sending)
     uint32_t door = hqq_load32_relaxed(&pair->peer->door);
     uint64_t position = 0;
 
-    if (__builtin_expect(hqq_door_kind(door) >= HQQ_DOOR_PARKED || sending->length > hqq_pair_longest(pair), 0)) {
+    if (__builtin_expect(hqq_door_kind(door) >= HQQ_DOOR_PARKED || sending->length > hqq_pair_longest(pair) ||
+                             is_lent_out(sending),
+                         0)) {
         if (door == HQQ_DOOR_HANDED_OVER)
             return hand_over(sending);
         hqq_route_leave_ring(route);
@@ -336,15 +379,15 @@ static enum outcome try_ring(const struct sending *sending)
     }
     /* Where its process can't be asked for, its socket is. */
     bool is_question = __builtin_expect(!pair->may_compare, 0) && is_question_due(route, now);
-    /* One producer at a time, under the lock: if the last of the slots is free, so are those before it. */
-    if (__builtin_expect(!hqq_ring_is_writable_ahead(ring, slots), 0) &&
-        !(sending->may_wait && hqq_spin_for_space(sending->endpoint, pair, slots))) {
+    if (__builtin_expect(!has_room(ring, slots), 0) &&
+        !(sending->may_wait && hqq_spin_for_space(sending->endpoint, pair, slots) && has_room(ring, slots))) {
         hqq_count_own(&sending->endpoint->counters->spills, 1);
         hqq_route_leave_ring(route);
         hqq_store32_relaxed(&route->kernel_run, HQQ_ROUTE_KERNEL_RUN); /* back as soon as there is room */
         return USE_KERNEL;
     }
-    if (__builtin_expect(hqq_ring_claim_write(ring, slots, &position) != slots, 0)) {
+    if (__builtin_expect(hqq_ring_claim_write(ring, slots, &position) != slots || is_torn(sending, position, slots),
+                         0)) {
         hqq_route_forget_pair(sending->endpoint, route, HQQ_SOCKET_PEER_LEFT); /* the peer meddles */
         return USE_KERNEL;
     }
@@ -421,7 +464,8 @@ static enum outcome wait_with_token(const struct sending *sending)
     if (sent < 0) {
         hqq_pair_drop(pair);
         errno = error;
-        return error == EINTR || error == EAGAIN || error == ETIMEDOUT || (is_same && route->is_connected) ? FAILED : USE_KERNEL;
+        return error == EINTR || error == EAGAIN || error == ETIMEDOUT || (is_same && route->is_connected) ? FAILED
+                                                                                                           : USE_KERNEL;
     }
     bool is_due = is_proof ? token.value == route->nonce : token.value == pair->barrier + 1;
     if (is_same && is_due && is_proof)
@@ -486,7 +530,9 @@ static ssize_t send_once(struct hqq_endpoint *endpoint, int fd, const struct msg
         hqq_lock_give(&endpoint->send_lock);
         return -1;
     }
-    int advanced = route->is_on_ring ? HQQ_ROUTE_RING : hqq_route_advance(endpoint, route, fd);
+    int advanced = HQQ_ROUTE_RING;
+    if (__builtin_expect(!route->is_on_ring, 0))
+        advanced = is_lent_out(&sending) ? HQQ_ROUTE_KERNEL : hqq_route_advance(endpoint, route, fd);
     if (__builtin_expect(advanced < 0, 0)) {
         hqq_lock_give(&endpoint->send_lock);
         errno = -advanced;
@@ -505,11 +551,24 @@ static ssize_t send_once(struct hqq_endpoint *endpoint, int fd, const struct msg
     if (outcome == SENT) {
         outcome = try_ring(&sending);
         if (__builtin_expect(outcome != USE_KERNEL, 1)) {
+            if (outcome == SENT)
+                end_lending(&sending);
             hqq_lock_give(&endpoint->send_lock);
             return outcome == SENT ? (ssize_t)sending.length : -1;
         }
     }
     return send_through_kernel(&sending);
+}
+
+ssize_t hqq_send_message(struct hqq_endpoint *endpoint, int fd, const struct msghdr *message, int flags)
+{
+    return send_message(endpoint, fd, message, flags, NULL, 0);
+}
+
+ssize_t hqq_send_reserved(struct hqq_endpoint *endpoint, int fd, const struct msghdr *message, int flags,
+                          struct hqq_pair *pair, uint64_t position)
+{
+    return send_message(endpoint, fd, message, flags, pair, position);
 }
 
 ssize_t hqq_send_message(struct hqq_endpoint *endpoint, int fd, const struct msghdr *message, int flags)

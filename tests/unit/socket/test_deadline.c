@@ -182,7 +182,8 @@ static void *sleep_in_call(void *arg)
 {
     struct sleeper *sleeper = arg;
     char data[64];
-    sleeper->result = sleeper->sends ? hqq_send(sleeper->fd, "late", 4, 0) : hqq_recv(sleeper->fd, data, sizeof(data), 0);
+    sleeper->result =
+        sleeper->sends ? hqq_send(sleeper->fd, "late", 4, 0) : hqq_recv(sleeper->fd, data, sizeof(data), 0);
     sleeper->error = errno;
     return NULL;
 }

@@ -68,7 +68,8 @@ static void *sleep_in_call(void *arg)
     struct sleeper *sleeper = arg;
     char data[NAMED_SIZE];
     atomic_store(&sleeper->tid, (int)gettid());
-    sleeper->result = sleeper->sends ? hqq_send(sleeper->fd, "late", 4, 0) : hqq_recv(sleeper->fd, data, sizeof(data), 0);
+    sleeper->result =
+        sleeper->sends ? hqq_send(sleeper->fd, "late", 4, 0) : hqq_recv(sleeper->fd, data, sizeof(data), 0);
     sleeper->error = errno;
     sleeper->ended_ns = hqq_clock_ns();
     return NULL;
