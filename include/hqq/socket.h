@@ -100,7 +100,7 @@ HQQ_EXPORT int hqq_ioctl(int fd, unsigned long request, ...);
  * hqq_bind() creates the link and holds its primary end, hqq_connect() opens it and holds the secondary. There is one
  * process at each end. The number is that of no family of the kernel, which has less than 64: socket(2) refuses it.
  *
- * All of the calls above may be used; hqq_socket(3) has each one's results. In short:
+ * All of the calls above may be used; hqq_named(7) has what each says and when. In short:
  *  - a datagram is 1 to HQQ_SO_BUFFER_SIZE bytes long, else EMSGSIZE; of an empty one nothing is sent;
  *  - without a link ENOTCONN; the peer has closed EPIPE, died ECONNRESET, once what it had sent was read;
  *  - a full ring makes senders wait, or EAGAIN; a signal ends every wait with EINTR, SA_RESTART or not;

@@ -41,11 +41,10 @@ static void end(struct hqq_named *named)
 
 void hqq_named_drop(struct hqq_named *named)
 {
-    /* Release by each and the fence of the last: all use of the link comes before its end. */
-    if (hqq_sub32_release(&named->references, 1) != 1)
-        return;
-    hqq_fence_acquire();
-    end(named);
+    /* Release by each, and acquire by the last, which reads what all of them have left: all use of the link comes before
+     * its end. */
+    if (hqq_sub32_release(&named->references, 1) == 1 && hqq_load32_acquire(&named->references) == 0)
+        end(named);
 }
 
 struct hqq_named *hqq_named_enter(int fd)

@@ -87,8 +87,7 @@ uint64_t hqq_named_arm(struct hqq_named_sleep *sleep)
         limit = earlier(limit, now + UNHEARD_NS);
     if (others != 0)
         limit = earlier(limit, now + HQQ_NAMED_CROWD_NS);
-    /* After a fence, as arming has one: who closes, or moves a deadline, either finds this sleeper or is seen here. */
-    hqq_fence_full();
+    hqq_fence_full(); /* edge B4: who moves a deadline either finds this sleeper, or is seen by it */
     return hqq_load32_acquire(&named->is_closed) != 0 || (!sleep->is_edge && is_ready(sleep)) ? 0 : limit;
 }
 
@@ -207,7 +206,7 @@ int hqq_named_set_deadline(int fd, bool reads, bool writes, uint64_t when_ns)
         hqq_store_relaxed(&named->read_deadline_ns, when_ns);
     if (writes)
         hqq_store_relaxed(&named->write_deadline_ns, when_ns);
-    hqq_fence_full(); /* with the one in hqq_named_arm() */
+    hqq_fence_full(); /* edge B4: with the one in hqq_named_arm() */
     if (hqq_load32_relaxed(&named->sleepers) != 0)
         hqq_named_knock(named);
     hqq_named_drop(named);

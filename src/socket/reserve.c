@@ -59,7 +59,7 @@ static struct hqq_pair *find_pair(const struct hqq_endpoint *endpoint, int fd, s
 {
     const struct hqq_route *route = hqq_endpoint_is_live(endpoint, fd) ? endpoint->peer : NULL;
     struct hqq_pair *pair = route && route->is_on_ring ? route->pair : NULL;
-    if (!pair || length > hqq_pair_longest(pair) || hqq_load32_acquire(&pair->is_lent) != 0 ||
+    if (!pair || length > hqq_pair_longest(pair) || hqq_load32_acquire(&pair->is_lent) != 0 || /* edge D9 */
         hqq_load32_relaxed(&endpoint->is_disturbed) != 0 ||
         hqq_door_kind(hqq_load32_relaxed(&pair->peer->door)) >= HQQ_DOOR_PARKED)
         return NULL;
@@ -253,7 +253,7 @@ int hqq_abandon(struct hqq_reservation *reservation)
         talloc_free(reservation->holder);
         break;
     case HQQ_HELD_IN_RING:
-        hqq_store32_release(&((struct hqq_pair *)reservation->holder)->is_lent, 0); /* with is_lent_out() of send.c */
+        hqq_store32_release(&((struct hqq_pair *)reservation->holder)->is_lent, 0); /* edge D9 */
         hqq_pair_drop(reservation->holder);
         break;
     case HQQ_HELD_IN_LINK:

@@ -84,7 +84,7 @@ static void stop_waiting(void *waiting)
 static void end_lending(const struct sending *sending)
 {
     if (__builtin_expect(sending->reserved != NULL, 0))
-        hqq_store32_release(&sending->reserved->is_lent, 0); /* with is_lent_out() */
+        hqq_store32_release(&sending->reserved->is_lent, 0); /* edge D9: with is_lent_out() */
 }
 
 /* The app's own call. Called with the lock, which is given back: it may sleep. */
@@ -336,8 +336,7 @@ static bool has_room(const struct hqq_ring *ring, uint64_t slots)
     return true;
 }
 
-/* True if a reservation, which is not what is sent, has the next slots. acquire: with the release where it ends; what
- * was read from them, and written, comes before it. */
+/* True if a reservation, which is not what is sent, has the next slots. acquire: edge D9. */
 static bool is_lent_out(const struct sending *sending)
 {
     const struct hqq_pair *pair = sending->route->pair;
