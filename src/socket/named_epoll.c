@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <string.h>
 
 #include "platform/clock.h"
 #include "ring/ring.h"
@@ -36,9 +35,10 @@ struct registration {
     int epoll, fd;
     bool is_used, is_spent; /* spent: EPOLLONESHOT, and told */
     struct epoll_event event;
-    /* For EPOLLET: what was told last, and where the rings stood then. */
+    /* For EPOLLET: what was told last, and where both sides of the rings stood then. One side is not enough: a slot counts
+     * as soon as it is claimed, and is there only once it is published. */
     uint32_t told;
-    uint64_t told_read, told_written;
+    uint64_t told_read[2], told_written[2];
 };
 
 static struct hqq_lock lock;
@@ -179,15 +179,16 @@ static void leave(void *argument)
     errno = saved;
 }
 
-/* Where the peer's writing, and its reading, stand. */
-static uint64_t read_position(const struct hqq_named_sleep *sleep)
+static void note_ring(const struct hqq_ring *ring, uint64_t position[2])
 {
-    return sleep->link ? hqq_load_relaxed(hqq_ring_w(&sleep->link->rx)) : 0;
+    position[0] = hqq_load_relaxed(hqq_ring_w(ring));
+    position[1] = hqq_load_relaxed(hqq_ring_r(ring));
 }
 
-static uint64_t written_position(const struct hqq_named_sleep *sleep)
+/* True if somebody has written or read there since. */
+static bool has_moved(const struct hqq_ring *ring, const uint64_t position[2])
 {
-    return sleep->link ? hqq_load_relaxed(hqq_ring_r(&sleep->link->tx)) : 0;
+    return hqq_load_relaxed(hqq_ring_w(ring)) != position[0] || hqq_load_relaxed(hqq_ring_r(ring)) != position[1];
 }
 
 /* What there is to tell of a socket now; 0: nothing, or nothing new to an edge-triggered wait. */
@@ -199,36 +200,43 @@ static uint32_t news(const struct registration *at, const struct hqq_named_sleep
     uint32_t events = (uint32_t)(uint16_t)hqq_named_events(sleep->named, (short)(asked & (READABLE | WRITABLE)));
     if (!(asked & EPOLLET))
         return events;
-    bool is_new = (events & ~at->told) != 0 || (events & READABLE && read_position(sleep) != at->told_read) ||
-                  (events & WRITABLE && written_position(sleep) != at->told_written);
+    bool is_new = (events & ~at->told) != 0 ||
+                  (sleep->link && events & READABLE && has_moved(&sleep->link->rx, at->told_read)) ||
+                  (sleep->link && events & WRITABLE && has_moved(&sleep->link->tx, at->told_written));
     return is_new ? events : 0;
 }
 
 /* Remembers what was told, here and for the waits that come. */
-static void note_told(struct registration *own, const struct hqq_named_sleep *sleep, uint32_t events)
+static void note_told(struct registration *own, const struct registration *noted, uint32_t events)
 {
+    *own = *noted;
     own->told = events;
-    own->told_read = read_position(sleep);
-    own->told_written = written_position(sleep);
     own->is_spent = (own->event.events & EPOLLONESHOT) != 0;
     if (!hqq_lock_take(&lock))
         return;
     struct registration *at = find(own->epoll, own->fd);
-    if (at && memcmp(&at->event, &own->event, sizeof(at->event)) == 0)
+    if (at && at->event.events == own->event.events && at->event.data.u64 == own->event.data.u64)
         *at = *own;
     hqq_lock_give(&lock);
 }
 
-/* Adds the events of our sockets behind those that are there. */
+/* Adds the events of our sockets behind those that are there. Where a ring stands is noted before the look, so that what
+ * comes after it is told, perhaps again. */
 static int tell(struct waiting *waiting, int found)
 {
     for (int i = 0; i < waiting->members && found < waiting->count; i++) {
-        uint32_t events = news(&waiting->at[i], &waiting->sleeps[i]);
+        const struct hqq_named_sleep *sleep = &waiting->sleeps[i];
+        struct registration noted = waiting->at[i];
+        if (sleep->link) {
+            note_ring(&sleep->link->rx, noted.told_read);
+            note_ring(&sleep->link->tx, noted.told_written);
+        }
+        uint32_t events = news(&waiting->at[i], sleep);
         if (events == 0)
             continue;
         waiting->events[found].events = events;
-        waiting->events[found++].data = waiting->at[i].event.data;
-        note_told(&waiting->at[i], &waiting->sleeps[i], events);
+        waiting->events[found++].data = noted.event.data;
+        note_told(&waiting->at[i], &noted, events);
     }
     return found;
 }

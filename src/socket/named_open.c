@@ -163,7 +163,7 @@ static int reach(const struct hqq_named *named, const char *name, struct hqq_lin
 static int open_link(int fd, const struct sockaddr *address, socklen_t length, bool creates)
 {
     char name[HQQ_NAME_MAX + 1];
-    struct hqq_link *link;
+    struct hqq_link *link = NULL;
     int result = name_of(address, length, name);
     if (result != 0)
         return result;

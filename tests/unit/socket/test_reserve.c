@@ -29,7 +29,7 @@ static const enum way ways[] = {WAY_RING, WAY_KERNEL, WAY_PLAIN, WAY_LINK};
 
 #define WAYS (sizeof(ways) / sizeof(ways[0]))
 
-static struct sockets sockets;
+static struct sockets sockets = {.sender = -1, .receiver = -1};
 
 static void open_way(enum way way)
 {
@@ -428,6 +428,100 @@ static void loans_come_back_in_any_order_and_nothing_is_lost_meanwhile(void **st
     sockets_reach_ring(&sockets);
 }
 
+/* ---- Deaths ------------------------------------------------------------------------------------------------------ */
+
+static bool is_on_ring(int fd)
+{
+    struct hqq_socket_status status;
+    return hqq_socket_status(fd, &status) == 0 && status.sent_ring != 0;
+}
+
+/* In a child: a sender of its own that holds a reservation when it dies. */
+static int hold_in_ring_and_die(void *arg)
+{
+    struct hqq_reservation reservation;
+    (void)arg;
+    int fd = hqq_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (hqq_connect(fd, (struct sockaddr *)&sockets.address, sizeof(sockets.address)) != 0)
+        return 1;
+    for (int i = 0; i < 10000 && !is_on_ring(fd); i++) {
+        if (hqq_send(fd, "way", 3, 0) != 3)
+            return 2;
+    }
+    if (!is_on_ring(fd) || hqq_reserve(fd, 8, 0, &reservation) != 0)
+        return 3;
+    memset(reservation.data, 'x', 8);
+    raise(SIGKILL);
+    return 4;
+}
+
+static int child_status;
+
+static void *run_child(void *arg)
+{
+    child_status = child_run(hold_in_ring_and_die, NULL);
+    hqq_set_read_deadline(sockets.receiver, 1); /* what was sent is there by now */
+    return arg;
+}
+
+static void a_sender_that_dies_with_a_reservation_leaves_nothing_of_it(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    char data[16];
+    ssize_t length;
+    open_way(WAY_RING);
+    assert_int_equal(hqq_set_read_deadline(sockets.receiver, hqq_clock_ns() + 20 * HQQ_NS_PER_S), 0);
+    assert_int_equal(pthread_create(&thread, NULL, run_child, NULL), 0);
+    while ((length = hqq_recv(sockets.receiver, data, sizeof(data), 0)) == 3)
+        assert_memory_equal(data, "way", 3);
+    assert_int_equal(length, -1);
+    assert_int_equal(errno, ETIMEDOUT);
+    pthread_join(thread, NULL);
+    assert_int_equal(child_status, 128 + SIGKILL);
+    send_text("others go on");
+    expect_text("others go on");
+}
+
+static struct named_pair named;
+
+static int hold_slots_and_die(void *arg)
+{
+    struct hqq_reservation reservation;
+    struct hqq_loan loan;
+    (void)arg;
+    int fd = hqq_socket(AF_HQQ, SOCK_DGRAM, 0);
+    if (hqq_connect(fd, (struct sockaddr *)&named.address, sizeof(named.address)) != 0 ||
+        hqq_borrow(fd, 0, &loan) != 0 || hqq_reserve(fd, 8, 0, &reservation) != 0 || hqq_send(fd, "behind", 6, 0) != 6)
+        return 1;
+    raise(SIGKILL);
+    return 2;
+}
+
+static void slots_that_a_dead_peer_held_are_free_again(void **state)
+{
+    (void)state;
+    char data[16];
+    named = named_pair_open();
+    hqq_close(named.connected);
+    named.connected = -1;
+    struct hqq_loan loan;
+    int fd = named_connected(&named.address); /* so that there is somebody to send to */
+    assert_int_equal(hqq_send(named.bound, "lent", 4, 0), 4);
+    hqq_close(fd);
+    assert_int_equal(child_run(hold_slots_and_die, NULL), 128 + SIGKILL);
+    assert_int_equal(hqq_borrow(named.bound, 0, &loan), 0); /* waits until the death is noticed */
+    assert_int_equal(loan.length, 6);
+    assert_memory_equal(loan.data, "behind", 6);
+    assert_int_equal(hqq_release(&loan), 0);
+    assert_int_equal(hqq_borrow(named.bound, 0, &loan), -1);
+    assert_int_equal(errno, ECONNRESET);
+    named.connected = named_connected(&named.address);
+    named_fill(named.bound);
+    assert_int_equal(hqq_recv(named.connected, data, sizeof(data), 0), 4);
+    named_pair_close(&named);
+}
+
 /* ---- Threads ----------------------------------------------------------------------------------------------------- */
 
 #define THREADS 3
@@ -510,6 +604,8 @@ int main(void)
         cmocka_unit_test_teardown(a_handler_may_send_while_a_reservation_is_held, tear_down),
         cmocka_unit_test_teardown(a_datagram_of_several_slots_is_whole_wherever_it_begins, tear_down),
         cmocka_unit_test_teardown(loans_come_back_in_any_order_and_nothing_is_lost_meanwhile, tear_down),
+        cmocka_unit_test_teardown(a_sender_that_dies_with_a_reservation_leaves_nothing_of_it, tear_down),
+        cmocka_unit_test_teardown(slots_that_a_dead_peer_held_are_free_again, tear_down),
         cmocka_unit_test_teardown(threads_compose_at_once_and_each_ones_order_is_kept, tear_down),
     };
     sockets_configure();
