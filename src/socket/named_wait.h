@@ -34,9 +34,9 @@ struct hqq_named_sleep {
 };
 
 /* Before the sleep. Returns until when it may last; 0: not at all, as there is something to do. Then wake is called, in
- * either case; it takes the sleep as void *, for pthread_cleanup_push(). */
+ * either case; its argument is the sleep, as void * for pthread_cleanup_push(). */
 uint64_t hqq_named_arm(struct hqq_named_sleep *sleep);
-void hqq_named_wake(void *sleep);
+void hqq_named_wake(void *argument);
 
 /* What poll(2) would say of the socket, of the events that are asked for, and POLLHUP and POLLNVAL. For who has entered
  * it. */
