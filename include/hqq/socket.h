@@ -1,6 +1,8 @@
 /*
  * Sockets: the calls of <sys/socket.h>, <unistd.h>, <poll.h> and <sys/epoll.h> under names that begin with hqq_, for
- * datagram sockets of AF_UNIX whose traffic is to go through shared memory where both ends can.
+ * datagram sockets of AF_UNIX whose traffic is to go through shared memory where both ends can; the same calls for
+ * sockets over one named link (AF_HQQ, below); and what datagram sockets lack: sending and receiving in place, and
+ * deadlines. What comes next is about AF_UNIX.
  *
  * A descriptor made here is a real one: the kernel's own socket, bound and connected in the kernel. Names, permissions,
  * errors, readiness and lifetime are the kernel's. Only datagrams take another way, once the process at the other end

@@ -174,7 +174,7 @@ static int borrow_slot(int fd, int flags, struct hqq_loan *loan)
     loan->length = slot.length;
     loan->position = slot.position;
     loan->holder = named;
-    hqq_named_settle(named, fd);
+    hqq_named_settle(named, fd, false);
     return 0;
 }
 

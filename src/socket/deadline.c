@@ -21,9 +21,13 @@
 
 /* ---- Sleeping in slices ---------------------------------------------------------------------------------------- */
 
-/* 0 while a call may go on waiting. */
-static int why_to_stop(const hqq_atomic_u64 *deadline, uint64_t until_ns, uint64_t now)
+/* 0 while a call may go on waiting. -EBADF once another thread has closed the descriptor: between two slices its number
+ * may have become that of something else. */
+static int why_to_stop(const struct hqq_endpoint *endpoint, int fd, const hqq_atomic_u64 *deadline, uint64_t until_ns)
 {
+    uint64_t now = hqq_clock_ns();
+    if (!hqq_endpoint_is_live(endpoint, fd))
+        return -EBADF;
     if (now >= hqq_load_relaxed(deadline))
         return -ETIMEDOUT;
     return now >= until_ns ? -EAGAIN : 0;
@@ -48,7 +52,7 @@ ssize_t hqq_deadline_sleep(struct hqq_endpoint *endpoint, int fd, uint64_t until
     int result = 0;
     pthread_cleanup_push(hqq_doorbell_leave_sleep, endpoint);
     while (result == 0) {
-        result = why_to_stop(&endpoint->read_deadline_ns, until_ns, hqq_clock_ns());
+        result = why_to_stop(endpoint, fd, &endpoint->read_deadline_ns, until_ns);
         if (result == 0)
             result = sleep_slice(fd, POLLIN, &endpoint->read_deadline_ns, until_ns, HQQ_DEADLINE_SLICE_NS);
     }
@@ -85,7 +89,7 @@ ssize_t hqq_deadline_sendmsg_slow(struct hqq_endpoint *endpoint, int fd, const s
         ssize_t sent = hqq_libc.sendmsg(fd, message, flags | MSG_DONTWAIT);
         if (sent >= 0 || errno != EAGAIN)
             return sent;
-        int result = why_to_stop(deadline, until, hqq_clock_ns());
+        int result = why_to_stop(endpoint, fd, deadline, until);
         if (result == 0)
             result = is_connected ? sleep_slice(fd, POLLOUT, deadline, until, HQQ_DEADLINE_SLICE_NS)
                                   : sleep_slice(fd, 0, deadline, until, TRY_NS);
@@ -104,7 +108,7 @@ ssize_t hqq_deadline_recvmsg_slow(struct hqq_endpoint *endpoint, int fd, struct 
         ssize_t received = hqq_libc.recvmsg(fd, message, flags | MSG_DONTWAIT);
         if (received >= 0 || errno != EAGAIN)
             return received;
-        int result = why_to_stop(deadline, until, hqq_clock_ns());
+        int result = why_to_stop(endpoint, fd, deadline, until);
         if (result == 0)
             result = sleep_slice(fd, POLLIN, deadline, until, HQQ_DEADLINE_SLICE_NS);
         if (result < 0)

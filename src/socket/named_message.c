@@ -177,7 +177,7 @@ ssize_t hqq_named_receive(int fd, struct msghdr *message, int flags)
     if (result == 0) {
         fill_in(&taking, link, flags);
         if (hqq_load32_acquire(&named->is_closed) == 0)
-            hqq_named_settle(named, fd);
+            hqq_named_settle(named, fd, false);
     }
     hqq_named_drop(named);
     if (result != 0)

@@ -99,7 +99,7 @@ static void install(struct hqq_named *named, int fd, struct hqq_link *link)
         hqq_libc.bind(fd, (const struct sockaddr *)(const void *)&address, length) == 0) {
         hqq_store32_relaxed(&named->is_heard, 1);
         hqq_link_set_polled(link, true);
-        hqq_named_settle(named, fd);
+        hqq_named_settle(named, fd, true);
     }
     hqq_store32_release(&named->state, HQQ_NAMED_OPEN);
 }

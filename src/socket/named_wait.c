@@ -21,34 +21,38 @@ void hqq_named_knock(struct hqq_named *named)
     socklen_t length;
     if (!link || hqq_load32_relaxed(&named->is_heard) == 0 || !hqq_link_knock_address(link, &address, &length))
         return;
-    hqq_store32_relaxed(&named->is_knocked, 1);
     (void)hqq_sys.knock(&address, length);
+    hqq_store32_relaxed(&named->is_knocked, 1); /* after it: if it says so for nothing, that costs a look */
 }
 
-/* The queue is short, so this ends. */
-static void take_knocks_out(struct hqq_named *named, int fd)
+/* True if there were any. The queue is short, so this ends. */
+static bool take_knocks_out(struct hqq_named *named, int fd)
 {
     char byte;
     int saved = errno;
+    int count = 0;
     hqq_store32_relaxed(&named->is_knocked, 0);
-    for (int i = 0; i < 4096; i++) {
-        if (hqq_libc.syscall(SYS_recvfrom, fd, &byte, sizeof(byte), MSG_DONTWAIT | MSG_TRUNC, NULL, NULL) < 0)
-            break;
-    }
+    while (count < 4096 &&
+           hqq_libc.syscall(SYS_recvfrom, fd, &byte, sizeof(byte), MSG_DONTWAIT | MSG_TRUNC, NULL, NULL) >= 0)
+        count++;
     errno = saved;
+    return count != 0;
 }
 
-bool hqq_named_settle(struct hqq_named *named, int fd)
+bool hqq_named_settle(struct hqq_named *named, int fd, bool has_found_nothing)
 {
     struct hqq_link *link = hqq_named_link(named);
     uint64_t look_ns = 0;
     if (hqq_load32_relaxed(&named->is_ours_only) != 0 || hqq_load32_relaxed(&named->is_heard) == 0)
         return false;
-    if (hqq_link_is_armed(link, HQQ_WAIT_DATA) && hqq_load32_relaxed(&named->is_knocked) == 0)
-        return false; /* nothing was published since, and no knock has come */
+    bool is_armed = hqq_link_is_armed(link, HQQ_WAIT_DATA);
+    if (is_armed && hqq_load32_relaxed(&named->is_knocked) == 0 && !has_found_nothing)
+        return false; /* nothing was published since */
     if (hqq_link_is_ready(link, HQQ_WAIT_DATA))
-        return true; /* its knock is there still, as knocks are taken out below only */
-    take_knocks_out(named, fd);
+        return true; /* its knock is there still, or on its way, as knocks are taken out below only */
+    /* A knock may have come late, when its datagram had been taken: nothing else would take that out. */
+    if (!take_knocks_out(named, fd) && is_armed)
+        return false;
     hqq_link_arm(link, HQQ_WAIT_DATA, &look_ns);
     hqq_link_disarm(link, HQQ_WAIT_DATA); /* nobody sleeps; the bell stays armed */
     if (!hqq_link_is_ready(link, HQQ_WAIT_DATA))
@@ -170,7 +174,7 @@ int hqq_named_wait(struct hqq_named_wait *wait)
     if (result != 0)
         return result;
     if (!wait->may_wait)
-        return wait->sleep.reads && hqq_named_settle(named, wait->sleep.fd) ? 0 : -EAGAIN;
+        return wait->sleep.reads && hqq_named_settle(named, wait->sleep.fd, true) ? 0 : -EAGAIN;
     uint64_t now = hqq_clock_ns();
     if (!wait->has_begun)
         begin(wait, now);

@@ -63,7 +63,7 @@ void hqq_named_wait_end(const struct hqq_named_wait *wait);
 
 /* After a receive, for an app that may wait by itself: the descriptor is readable if and only if there is something to
  * read, as far as the peer knocks. True: there is, so a receive that found nothing should look again. */
-bool hqq_named_settle(struct hqq_named *named, int fd);
+bool hqq_named_settle(struct hqq_named *named, int fd, bool has_found_nothing);
 
 /* Wakes the threads of this process that sleep on the socket. */
 void hqq_named_knock(struct hqq_named *named);

@@ -244,6 +244,20 @@ static void a_deadline_that_is_cleared_ends_nothing(void **state)
     expect_end(&sleeper, 4, 0);
 }
 
+static void a_close_ends_calls_that_sleep_in_slices(void **state)
+{
+    (void)state;
+    struct sleeper sleeper;
+    fill();
+    assert_int_equal(hqq_set_deadline(sender, hqq_clock_ns() + LONG_NS), 0);
+    start(&sleeper, sender, true);
+    int number = sender;
+    hqq_close(sender);
+    sender = hqq_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0); /* of the same number, as that is the lowest */
+    assert_int_equal(sender, number);
+    expect_end(&sleeper, -1, EBADF);
+}
+
 /* ---- What is not configured -------------------------------------------------------------------------------------- */
 
 static void the_status_of_a_socket_says_whether_its_name_is_configured(void **state)
@@ -279,6 +293,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_first_deadline_of_a_bound_socket_ends_a_receive_that_sleeps, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_deadline_that_is_cleared_ends_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_close_ends_calls_that_sleep_in_slices, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_status_of_a_socket_says_whether_its_name_is_configured, set_up, tear_down),
     };
     setenv("HQQ_PATHS", "@hqq-deadline*", 1);

@@ -18,6 +18,9 @@
 #include <hqq/link.h>
 
 #include "platform/clock.h"
+#include "platform/sys.h"
+#include "socket/named.h"
+#include "standard/poll.h"
 #include "support/named.h"
 
 static struct named_pair pair;
@@ -331,6 +334,26 @@ static void a_descriptor_that_was_never_waited_for_by_us_is_readable_for_the_ker
     }
 }
 
+static void a_knock_for_nothing_makes_it_readable_until_a_receive_finds_nothing(void **state)
+{
+    (void)state;
+    struct sockaddr_un address;
+    socklen_t length;
+    struct hqq_named *named = hqq_named_enter(pair.bound);
+    assert_true(hqq_link_knock_address(hqq_named_link(named), &address, &length));
+    hqq_named_drop(named);
+    for (int i = 0; i < 3; i++) {
+        expect_kernel(pair.bound, false);
+        assert_int_equal(hqq_sys.knock(&address, length), 0); /* as one that comes after its datagram was taken */
+        expect_kernel(pair.bound, true);
+        assert_int_equal(hqq_recv(pair.bound, buffer, sizeof(buffer), MSG_DONTWAIT), -1);
+        expect_kernel(pair.bound, false);
+        say(pair.connected); /* and the next one is heard */
+        expect_kernel(pair.bound, true);
+        hear(pair.bound);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -349,6 +372,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_closed_socket_leaves_the_set, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             a_descriptor_that_was_never_waited_for_by_us_is_readable_for_the_kernel_when_it_is, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_knock_for_nothing_makes_it_readable_until_a_receive_finds_nothing, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
