@@ -21,20 +21,19 @@
 
 /* ---- Sleeping in slices ---------------------------------------------------------------------------------------- */
 
-/* 0 while a call may go on waiting. -EBADF once another thread has closed the descriptor: between two slices its number
- * may have become that of something else. */
-static int why_to_stop(const struct hqq_endpoint *endpoint, int fd, const hqq_atomic_u64 *deadline, uint64_t until_ns)
+/* 0 while a call may go on waiting. */
+static int why_to_stop(const hqq_atomic_u64 *deadline, uint64_t until_ns)
 {
     uint64_t now = hqq_clock_ns();
-    if (!hqq_endpoint_is_live(endpoint, fd))
-        return -EBADF;
     if (now >= hqq_load_relaxed(deadline))
         return -ETIMEDOUT;
     return now >= until_ns ? -EAGAIN : 0;
 }
 
-/* One sleep of at most slice_ns; events 0: whatever the descriptor has. As ppoll(), but -errno. */
-static int sleep_slice(int fd, short events, const hqq_atomic_u64 *deadline, uint64_t until_ns, uint64_t slice_ns)
+/* One sleep of at most slice_ns; events 0: whatever the descriptor has. As ppoll(), but -errno; and -EBADF once another
+ * thread has closed the descriptor, as its number may be something else's by now. */
+static int sleep_slice(const struct hqq_endpoint *endpoint, int fd, short events, const hqq_atomic_u64 *deadline,
+                       uint64_t until_ns, uint64_t slice_ns)
 {
     struct pollfd wanted = {.fd = fd, .events = events};
     uint64_t limit = hqq_clock_ns() + slice_ns;
@@ -44,6 +43,8 @@ static int sleep_slice(int fd, short events, const hqq_atomic_u64 *deadline, uin
         limit = hqq_load_relaxed(deadline);
     struct timespec span = hqq_timespec(hqq_clock_left(limit));
     int result = hqq_libc.ppoll(&wanted, events != 0, &span, NULL);
+    if (!hqq_endpoint_is_live(endpoint, fd))
+        return -EBADF;
     return result < 0 ? -errno : result;
 }
 
@@ -52,9 +53,9 @@ ssize_t hqq_deadline_sleep(struct hqq_endpoint *endpoint, int fd, uint64_t until
     int result = 0;
     pthread_cleanup_push(hqq_doorbell_leave_sleep, endpoint);
     while (result == 0) {
-        result = why_to_stop(endpoint, fd, &endpoint->read_deadline_ns, until_ns);
+        result = why_to_stop(&endpoint->read_deadline_ns, until_ns);
         if (result == 0)
-            result = sleep_slice(fd, POLLIN, &endpoint->read_deadline_ns, until_ns, HQQ_DEADLINE_SLICE_NS);
+            result = sleep_slice(endpoint, fd, POLLIN, &endpoint->read_deadline_ns, until_ns, HQQ_DEADLINE_SLICE_NS);
     }
     pthread_cleanup_pop(1);
     return result;
@@ -89,10 +90,10 @@ ssize_t hqq_deadline_sendmsg_slow(struct hqq_endpoint *endpoint, int fd, const s
         ssize_t sent = hqq_libc.sendmsg(fd, message, flags | MSG_DONTWAIT);
         if (sent >= 0 || errno != EAGAIN)
             return sent;
-        int result = why_to_stop(endpoint, fd, deadline, until);
+        int result = why_to_stop(deadline, until);
         if (result == 0)
-            result = is_connected ? sleep_slice(fd, POLLOUT, deadline, until, HQQ_DEADLINE_SLICE_NS)
-                                  : sleep_slice(fd, 0, deadline, until, TRY_NS);
+            result = is_connected ? sleep_slice(endpoint, fd, POLLOUT, deadline, until, HQQ_DEADLINE_SLICE_NS)
+                                  : sleep_slice(endpoint, fd, 0, deadline, until, TRY_NS);
         if (result < 0)
             return hqq_face_size(result);
     }
@@ -108,9 +109,9 @@ ssize_t hqq_deadline_recvmsg_slow(struct hqq_endpoint *endpoint, int fd, struct 
         ssize_t received = hqq_libc.recvmsg(fd, message, flags | MSG_DONTWAIT);
         if (received >= 0 || errno != EAGAIN)
             return received;
-        int result = why_to_stop(endpoint, fd, deadline, until);
+        int result = why_to_stop(deadline, until);
         if (result == 0)
-            result = sleep_slice(fd, POLLIN, deadline, until, HQQ_DEADLINE_SLICE_NS);
+            result = sleep_slice(endpoint, fd, POLLIN, deadline, until, HQQ_DEADLINE_SLICE_NS);
         if (result < 0)
             return hqq_face_size(result);
     }
