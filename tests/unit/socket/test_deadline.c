@@ -23,6 +23,7 @@
 #include <hqq/link.h>
 #include <hqq/socket.h>
 
+#include "base/atomic.h"
 #include "platform/clock.h"
 
 #define SHORT_NS (4 * HQQ_NS_PER_MS)
@@ -247,6 +248,9 @@ static void a_deadline_that_is_cleared_ends_nothing(void **state)
 static void a_close_ends_calls_that_sleep_in_slices(void **state)
 {
     (void)state;
+#ifdef HQQ_UNDER_TSAN
+    skip(); /* it calls a close beside a use of the descriptor a race, which is what this is about */
+#endif
     struct sleeper sleeper;
     fill();
     assert_int_equal(hqq_set_deadline(sender, hqq_clock_ns() + LONG_NS), 0);
