@@ -8,6 +8,7 @@
 
 #include "base/point.h"
 #include "platform/clock.h"
+#include "socket/deadline.h"
 #include "socket/doorbell.h"
 #include "socket/fork.h"
 #include "socket/gather.h"
@@ -284,39 +285,28 @@ ssize_t hqq_receive(struct hqq_endpoint *endpoint, int fd, struct msghdr *messag
 
 ssize_t hqq_receive_now(struct hqq_endpoint *endpoint, int fd, struct msghdr *message, int flags)
 {
-    struct receiving receiving = {.endpoint = endpoint, .fd = fd, .flags = flags, .message = message};
+    struct hqq_receiving receiving = {.endpoint = endpoint, .fd = fd, .flags = flags, .message = message};
     ssize_t result = take_next(&receiving);
     if (!hqq_load32_relaxed(&endpoint->is_ours_only))
-        settle_readiness(endpoint, fd);
+        hqq_ready_settle(endpoint, fd);
     return result;
 }
 
 ssize_t hqq_receive_lend(struct hqq_endpoint *endpoint, int fd, struct hqq_lent *ret_lent)
 {
     struct msghdr message = {0};
-    struct receiving peek = {.endpoint = endpoint, .fd = fd, .flags = MSG_PEEK | MSG_TRUNC, .message = &message};
-    struct head head;
+    struct hqq_receiving peek = {.endpoint = endpoint, .fd = fd, .flags = MSG_PEEK | MSG_TRUNC, .message = &message};
     ssize_t length = take_next(&peek);
-    struct hqq_pair *pair = endpoint->current; /* that it came from, if it came from a ring */
     ret_lent->pair = NULL;
-    if (length < 0 || !pair)
+    if (length < 0 || !endpoint->current)
         return length;
-    bool is_there = look_at(pair, &head) == LOOK_DATA;
-    if (endpoint->head_is_data && (!is_there || hqq_ring_distance(head.position, pair->limit) >= 0))
-        return length; /* the kernel's */
-    if (!is_there)
-        return NOTHING; /* its sender took it back */
-    uint64_t expected = head.position;
-    if (!hqq_cas_acq_rel(hqq_ring_r(&pair->rx), &expected, head.position + head.slots)) /* as in take() */
-        return NOTHING;
-    hqq_add32_relaxed(&pair->references, 1);
-    hqq_count_own(&endpoint->counters->received_ring, 1);
-    hqq_count_own(&endpoint->counters->received_ring_bytes, head.length);
-    endpoint->turn++;
-    if (!hqq_load32_relaxed(&endpoint->is_ours_only))
-        settle_readiness(endpoint, fd);
-    *ret_lent = (struct hqq_lent){pair, head.position, head.slots};
-    return (ssize_t)head.length;
+    ssize_t lent =
+        hqq_rings_lend(endpoint, endpoint->current, ret_lent); /* that it came from, if it came from a ring */
+    if (lent == HQQ_RECEIVE_KERNELS)
+        return length;
+    if (lent >= 0 && !hqq_load32_relaxed(&endpoint->is_ours_only))
+        hqq_ready_settle(endpoint, fd);
+    return lent;
 }
 
 size_t hqq_receive_next_length(struct hqq_endpoint *endpoint, int fd)

@@ -219,6 +219,25 @@ ssize_t hqq_rings_take(const struct hqq_receiving *receiving)
     return HQQ_RECEIVE_NOTHING;
 }
 
+ssize_t hqq_rings_lend(struct hqq_endpoint *endpoint, struct hqq_pair *pair, struct hqq_lent *ret_lent)
+{
+    struct head head;
+    bool is_there = look_and_note(endpoint, pair, &head) == HQQ_LOOK_DATA;
+    if (endpoint->head_is_data && (!is_there || !is_within_limit(endpoint, pair, head.position)))
+        return HQQ_RECEIVE_KERNELS;
+    if (!is_there)
+        return HQQ_RECEIVE_NOTHING;
+    uint64_t expected = head.position;
+    if (!hqq_cas_acq_rel(hqq_ring_r(&pair->rx), &expected, head.position + head.slots)) /* as in take() */
+        return HQQ_RECEIVE_NOTHING;
+    hqq_add32_relaxed(&pair->references, 1);
+    hqq_count_own(&endpoint->counters->received_ring, 1);
+    hqq_count_own(&endpoint->counters->received_ring_bytes, head.length);
+    endpoint->turn++;
+    *ret_lent = (struct hqq_lent){pair, head.position, head.slots};
+    return (ssize_t)head.length;
+}
+
 bool hqq_rings_have_data(struct hqq_endpoint *endpoint)
 {
     for (struct hqq_pair *pair = endpoint->active; pair; pair = pair->active_next) {

@@ -29,6 +29,11 @@ bool hqq_rings_have_data(struct hqq_endpoint *endpoint);
  * HQQ_RECEIVE_NOTHING. */
 ssize_t hqq_rings_take(const struct hqq_receiving *receiving);
 
+/* Takes the datagram at the head of a ring, which stays where it is: its slots are the caller's to release, and so is a
+ * reference to the pair. Returns its length, HQQ_RECEIVE_NOTHING if its sender took it back, or HQQ_RECEIVE_KERNELS if
+ * the datagram at the head of the kernel's queue goes before it. */
+ssize_t hqq_rings_lend(struct hqq_endpoint *endpoint, struct hqq_pair *pair, struct hqq_lent *ret_lent);
+
 /* The kernel's queue is empty: barriers that were noted before it was looked at, and whose tokens were sent before that,
  * have lost them, or another process took them. True if there were any. */
 bool hqq_rings_pass_noted(struct hqq_endpoint *endpoint);

@@ -50,6 +50,8 @@ struct sending {
     const struct msghdr *message;
     size_t length;
     bool may_wait;
+    struct hqq_pair *reserved; /* the datagram lies in the slots of this one's ring, from the position on; else NULL */
+    uint64_t position;
     struct resending *resending;
 };
 
@@ -490,11 +492,12 @@ static struct hqq_route *route_of(struct hqq_endpoint *endpoint, const struct ms
     return hqq_route_find(endpoint, message->msg_name, message->msg_namelen);
 }
 
-static ssize_t send_once(struct hqq_endpoint *endpoint, int fd, const struct msghdr *message, int flags,
-                         struct resending *resending)
+static ssize_t send_once(const struct sending *what)
 {
-    struct sending sending = {
-        .endpoint = endpoint, .fd = fd, .flags = flags, .message = message, .resending = resending};
+    struct sending sending = *what;
+    struct hqq_endpoint *endpoint = sending.endpoint;
+    const struct msghdr *message = sending.message;
+    int fd = sending.fd, flags = sending.flags;
     if (__builtin_expect(!hqq_endpoint_is_own(endpoint), 0))
         hqq_fork_noticed();
     if (!hqq_vector_length(message->msg_iov, message->msg_iovlen, &sending.length))
@@ -559,27 +562,32 @@ static ssize_t send_once(struct hqq_endpoint *endpoint, int fd, const struct msg
     return send_through_kernel(&sending);
 }
 
-ssize_t hqq_send_message(struct hqq_endpoint *endpoint, int fd, const struct msghdr *message, int flags)
-{
-    return send_message(endpoint, fd, message, flags, NULL, 0);
-}
-
-ssize_t hqq_send_reserved(struct hqq_endpoint *endpoint, int fd, const struct msghdr *message, int flags,
-                          struct hqq_pair *pair, uint64_t position)
-{
-    return send_message(endpoint, fd, message, flags, pair, position);
-}
-
-ssize_t hqq_send_message(struct hqq_endpoint *endpoint, int fd, const struct msghdr *message, int flags)
+/* Again and again while what was not read goes before it and finds no room, if it may wait. */
+static ssize_t send_message(struct sending *sending)
 {
     struct resending resending = {.tries = RESEND_TRIES};
-    bool may_wait = (flags & MSG_DONTWAIT) == 0 && hqq_load32_relaxed(&endpoint->is_nonblocking) == 0;
+    bool may_wait = (sending->flags & MSG_DONTWAIT) == 0 && hqq_load32_relaxed(&sending->endpoint->is_nonblocking) == 0;
+    sending->resending = &resending;
     for (;;) {
-        ssize_t result = send_once(endpoint, fd, message, flags, &resending);
+        ssize_t result = send_once(sending);
         if (__builtin_expect(!resending.is_full, 1) || !may_wait)
             return result;
         resending.is_full = false;
         resending.tries--;
         hqq_sys.sleep_until(hqq_clock_ns() + HQQ_NS_PER_MS);
     }
+}
+
+ssize_t hqq_send_message(struct hqq_endpoint *endpoint, int fd, const struct msghdr *message, int flags)
+{
+    struct sending sending = {.endpoint = endpoint, .fd = fd, .flags = flags, .message = message};
+    return send_message(&sending);
+}
+
+ssize_t hqq_send_reserved(struct hqq_endpoint *endpoint, int fd, const struct msghdr *message, int flags,
+                          struct hqq_pair *pair, uint64_t position)
+{
+    struct sending sending = {
+        .endpoint = endpoint, .fd = fd, .flags = flags, .message = message, .reserved = pair, .position = position};
+    return send_message(&sending);
 }
