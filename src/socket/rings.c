@@ -234,6 +234,7 @@ ssize_t hqq_rings_lend(struct hqq_endpoint *endpoint, struct hqq_pair *pair, str
     hqq_count_own(&endpoint->counters->received_ring, 1);
     hqq_count_own(&endpoint->counters->received_ring_bytes, head.length);
     endpoint->turn++;
+    pair->head = head.position + head.slots;
     *ret_lent = (struct hqq_lent){pair, head.position, head.slots};
     return (ssize_t)head.length;
 }
