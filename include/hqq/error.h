@@ -41,6 +41,15 @@ enum hqq_error {
     HQQ_ERROR_PAGE_SIZE = 73,   /* a region made with another page size                      EPROTONOSUPPORT */
     HQQ_ERROR_UNSEALED = 74,    /* the memory can shrink under its users (see hqq_link_attach_fd)  EPERM */
     HQQ_ERROR_FORKED = 75,      /* the link belongs to the parent process                    ECHILD */
+
+    HQQ_ERROR_REMOTE = 76,               /* the peer answered the call with an error         EREMOTEIO */
+    HQQ_ERROR_CANCELED = 77,             /* another thread gave the call up                  ECANCELED */
+    HQQ_ERROR_AUTH = 78,                 /* the keys differ, or a packet was tampered with   EBADMSG */
+    HQQ_ERROR_ABORTED = 79,              /* the peer gave the message up midway              ECONNABORTED */
+    HQQ_ERROR_TOO_MANY_MESSAGES = 80,    /* too many messages are arriving at once           ENOBUFS */
+    HQQ_ERROR_TOO_MANY_BYTES = 81,       /* too much memory for messages would be needed     ENOBUFS */
+    HQQ_ERROR_TOO_MANY_CONNECTIONS = 82, /* as many connections as the configuration allows  EMFILE */
+    HQQ_ERROR_TOO_MANY_CALLS = 83,       /* as many calls under way as it allows             EAGAIN */
 };
 
 /*

@@ -32,7 +32,9 @@ void hqq_spin_init(struct hqq_spin *spin, uint64_t longest_ns)
 
 static bool is_ready(const struct hqq_wait *wait)
 {
-    return wait->what == HQQ_WAIT_DATA ? hqq_ring_is_readable(wait->ring) : hqq_ring_is_writable(wait->ring);
+    if (wait->what == HQQ_WAIT_DATA)
+        return hqq_ring_is_readable(wait->ring);
+    return wait->room > 1 ? hqq_ring_is_writable_ahead(wait->ring, wait->room) : hqq_ring_is_writable(wait->ring);
 }
 
 static uint64_t deadline_of(const struct hqq_wait *wait)

@@ -37,6 +37,7 @@ enum hqq_wait_peer {
 
 struct hqq_wait {
     enum hqq_wait_for what;
+    uint64_t room; /* for space: how many slots must be free at the tail; 0 and 1 mean the same */
     const struct hqq_ring *ring;
     const struct hqq_ring *answers; /* the other direction: who writes between reads waits for answers */
     struct hqq_bell *bell;

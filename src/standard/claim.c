@@ -4,7 +4,7 @@
  */
 #include "platform/clock.h"
 #include "platform/sys.h"
-#include "standard/state.h"
+#include "standard/packets.h"
 
 /* ---- The peer -------------------------------------------------------------------------------------------------- */
 
@@ -206,6 +206,21 @@ int hqq_link_claim_read_slow(struct hqq_link *link, struct hqq_call *call, uint6
 {
     struct side side = side_of(link, HQQ_WAIT_DATA);
     return claim_slow(link, &side, call, want);
+}
+
+int hqq_link_await_room(struct hqq_link *link, uint64_t room, uint64_t until_ns)
+{
+    struct side side = side_of(link, HQQ_WAIT_SPACE);
+    struct hqq_call call = {.may_wait = true, .has_waited = true};
+    int result = writing_interrupted(link);
+    if (result != 0)
+        return result;
+    side.wait.room = room;
+    side.wait.until_ns = until_ns;
+    hqq_link_enter(link);
+    result = hqq_wait_run(&side.wait, &call.has_slept);
+    hqq_link_end_write(link, &call);
+    return result;
 }
 
 /* ---- Ends and deadlines of calls ------------------------------------------------------------------------------- */

@@ -42,6 +42,14 @@ static const struct {
     {HQQ_ERROR_PAGE_SIZE, EPROTONOSUPPORT, "region was made with another page size"},
     {HQQ_ERROR_UNSEALED, EPERM, "memory can shrink under its users"},
     {HQQ_ERROR_FORKED, ECHILD, "link belongs to the parent process"},
+    {HQQ_ERROR_REMOTE, EREMOTEIO, "peer answered the call with an error"},
+    {HQQ_ERROR_CANCELED, ECANCELED, "call was given up"},
+    {HQQ_ERROR_AUTH, EBADMSG, "keys differ, or a packet was tampered with"},
+    {HQQ_ERROR_ABORTED, ECONNABORTED, "peer gave the message up"},
+    {HQQ_ERROR_TOO_MANY_MESSAGES, ENOBUFS, "too many messages are arriving at once"},
+    {HQQ_ERROR_TOO_MANY_BYTES, ENOBUFS, "messages take too much memory"},
+    {HQQ_ERROR_TOO_MANY_CONNECTIONS, EMFILE, "too many connections"},
+    {HQQ_ERROR_TOO_MANY_CALLS, EAGAIN, "too many calls under way"},
 };
 
 /* The index of a kind in the table, or -1. */

@@ -1,0 +1,440 @@
+#include "advanced/assembly.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <talloc.h>
+
+#include "advanced/call.h"
+#include "advanced/compress.h"
+#include "advanced/connection.h"
+#include "advanced/credit.h"
+#include "advanced/inbox.h"
+#include "advanced/stream.h"
+#include "base/thread.h"
+
+struct hqq_assembly {
+    struct hqq_assembly *next;
+    struct hqq_chunk begin;    /* the first chunk; what it says of the whole message */
+    struct hqq_connection *on; /* whose message it is; NULL where it is dropped */
+    uint64_t received;         /* bytes of the body */
+    unsigned char *data;       /* where it is put together */
+    uint64_t size, filled;     /* of the message as the program sees it */
+    bool is_size_known;        /* a compressed one says it in its first bytes */
+    uint64_t reserved;         /* what it has of the bound of bytes */
+    struct hqq_decompress *decompress;
+    struct hqq_stream_taker stream; /* take NULL: it is received whole */
+    bool is_stream_begun;
+};
+
+/* ---- The table --------------------------------------------------------------------------------------------------- */
+
+static bool is_answer(uint64_t flags)
+{
+    return (flags & HQQ_FRAME_RESPONSE) != 0;
+}
+
+static struct hqq_assembly **bucket(struct hqq_advanced *advanced, uint64_t connection, uint64_t message)
+{
+    return &advanced->assemblies[(connection * 31 + message) % HQQ_BUCKETS];
+}
+
+static struct hqq_assembly *find_exactly(struct hqq_advanced *advanced, uint64_t connection, uint64_t message,
+                                         bool answers)
+{
+    struct hqq_assembly *assembly = *bucket(advanced, connection, message);
+    while (assembly && (assembly->begin.connection != connection || assembly->begin.message != message ||
+                        is_answer(assembly->begin.flags) != answers))
+        assembly = assembly->next;
+    return assembly;
+}
+
+/* A peer may say of which kind a message is in its first chunk only. */
+static struct hqq_assembly *find(struct hqq_advanced *advanced, const struct hqq_chunk *chunk)
+{
+    struct hqq_assembly *assembly = find_exactly(advanced, chunk->connection, chunk->message, is_answer(chunk->flags));
+    if (!assembly && (chunk->flags & (HQQ_FRAME_BEGIN | HQQ_FRAME_KIND)) == 0)
+        assembly = find_exactly(advanced, chunk->connection, chunk->message, true);
+    return assembly;
+}
+
+/* Takes it out and frees it. With the lock. */
+static void forget(struct hqq_advanced *advanced, struct hqq_assembly *assembly)
+{
+    struct hqq_assembly **at = bucket(advanced, assembly->begin.connection, assembly->begin.message);
+    while (*at != assembly)
+        at = &(*at)->next;
+    *at = assembly->next;
+    advanced->partial_count--;
+    advanced->partial_bytes -= assembly->reserved;
+    if (assembly->on)
+        hqq_connection_put(assembly->on);
+    talloc_free(assembly);
+}
+
+/* ---- Streams ----------------------------------------------------------------------------------------------------- */
+
+/* Runs the program's function, with neither lock nor memory that the peer can change. */
+static int hand_over(struct hqq_advanced *advanced, struct hqq_assembly *assembly, enum hqq_stream_event event,
+                     const void *data, size_t length, int error)
+{
+    const struct hqq_stream_piece piece = {
+        .event = event,
+        .error = error,
+        .connection = assembly->begin.connection,
+        .message = assembly->begin.message,
+        .total = assembly->size,
+        .offset = assembly->filled,
+        .data = data,
+        .length = length,
+    };
+    hqq_store32_relaxed(&advanced->callback_thread, hqq_thread_self());
+    int result = assembly->stream.take(&piece, assembly->stream.arg);
+    hqq_store32_relaxed(&advanced->callback_thread, 0);
+    return result;
+}
+
+/* ---- Refusing ---------------------------------------------------------------------------------------------------- */
+
+/* From here on its chunks are dropped. Tells whoever waits for the message. Without the lock. */
+static void give_up(struct hqq_advanced *advanced, struct hqq_assembly *assembly, int error)
+{
+    const struct hqq_chunk *begin = &assembly->begin;
+    struct hqq_connection *on = assembly->on;
+    bool is_stream = assembly->stream.take != NULL;
+    if (!on)
+        return;                                                                /* it has been given up before */
+    if (is_stream && assembly->is_stream_begun && error != HQQ_ERROR_CANCELED) /* that was its function's own wish */
+        (void)hand_over(advanced, assembly, HQQ_STREAM_FAILED, NULL, 0, error);
+
+    hqq_advanced_lock(advanced);
+    assembly->on = NULL;
+    if (!is_stream || !assembly->is_stream_begun)
+        hqq_inbox_refuse(advanced, on, begin, error);
+    else if (error != HQQ_ERROR_CANCELED)
+        advanced->stats.messages_refused++;
+    hqq_connection_put(on);
+    advanced->partial_bytes -= assembly->reserved;
+    assembly->reserved = 0;
+    TALLOC_FREE(assembly->data);
+    TALLOC_FREE(assembly->decompress);
+    hqq_advanced_unlock(advanced);
+}
+
+/* ---- Beginning --------------------------------------------------------------------------------------------------- */
+
+/* Whether a message of that size may be received whole; its memory is then reserved. With the lock. */
+static int reserve(struct hqq_advanced *advanced, struct hqq_assembly *assembly, uint64_t size)
+{
+    const struct hqq_advanced_config *config = &advanced->config;
+    bool is_bounded = !assembly->stream.take || !hqq_advanced_has(advanced, HQQ_FEATURE_STREAMING);
+    if (is_bounded && size > config->max_message)
+        return HQQ_ERROR_BUFFER_OVERFLOW;
+    if (assembly->stream.take)
+        return 0;
+    if (size > config->max_partial_bytes - advanced->partial_bytes)
+        return HQQ_ERROR_TOO_MANY_BYTES;
+    assembly->data = talloc_size(assembly, size != 0 ? size : 1);
+    if (!assembly->data)
+        return -ENOMEM;
+    assembly->reserved = size;
+    advanced->partial_bytes += size;
+    return 0;
+}
+
+/* Whether a message may begin at all. With the lock. */
+static int judge(struct hqq_advanced *advanced, const struct hqq_chunk *chunk)
+{
+    if ((chunk->flags & (HQQ_FRAME_REQUEST | HQQ_FRAME_RESPONSE)) != 0 &&
+        !hqq_advanced_has(advanced, HQQ_FEATURE_REQUEST_RESPONSE))
+        return HQQ_ERROR_INVALID_OP;
+    if ((chunk->flags & HQQ_FRAME_END) == 0 && !hqq_advanced_has(advanced, HQQ_FEATURE_LARGE_COPY))
+        return HQQ_ERROR_INVALID_OP;
+    if ((chunk->flags & HQQ_FRAME_REQUEST) != 0 && advanced->requests >= advanced->config.max_calls)
+        return HQQ_ERROR_TOO_MANY_CALLS;
+    return 0;
+}
+
+/* Prepares the place where the message is put together. With the lock. */
+static int prepare(struct hqq_advanced *advanced, struct hqq_assembly *assembly)
+{
+    const struct hqq_chunk *begin = &assembly->begin;
+    int result = judge(advanced, begin);
+    if (result != 0)
+        return result;
+    if ((begin->flags & (HQQ_FRAME_REQUEST | HQQ_FRAME_RESPONSE)) == 0)
+        assembly->stream = hqq_stream_find(advanced, begin->connection);
+    if ((begin->flags & HQQ_FRAME_COMPRESSED) != 0)
+        return hqq_decompress_new(assembly, &assembly->decompress);
+    assembly->size = begin->total;
+    assembly->is_size_known = true;
+    return reserve(advanced, assembly, begin->total);
+}
+
+/* A message that nobody here will want: to a connection that was closed, or an answer to a call that was given up. */
+static bool is_late(struct hqq_advanced *advanced, const struct hqq_chunk *chunk, struct hqq_connection *on)
+{
+    if (!on) {
+        advanced->stats.late_frames++;
+        return true;
+    }
+    if (is_answer(chunk->flags) && !hqq_call_is_pending(advanced, chunk->connection, chunk->message)) {
+        advanced->stats.late_responses++;
+        return true;
+    }
+    return false;
+}
+
+/* Puts a message into the table, or refuses it. NULL where its chunks are of no further interest. With the lock. */
+static struct hqq_assembly *begin(struct hqq_advanced *advanced, const struct hqq_chunk *chunk, int *ret_error)
+{
+    struct hqq_connection *on = hqq_connection_of_message(advanced, chunk->connection);
+    bool late = is_late(advanced, chunk, on);
+    struct hqq_assembly *assembly = NULL;
+    *ret_error = 0;
+    if (advanced->partial_count >= advanced->config.max_partial_count)
+        *ret_error = HQQ_ERROR_TOO_MANY_MESSAGES;
+    else if (!(assembly = talloc_zero(advanced->memory, struct hqq_assembly)))
+        *ret_error = -ENOMEM;
+    if (!assembly) {
+        if (!late)
+            hqq_inbox_refuse(advanced, on, chunk, *ret_error);
+        return NULL;
+    }
+    assembly->begin = *chunk;
+    struct hqq_assembly **at = bucket(advanced, chunk->connection, chunk->message);
+    assembly->next = *at;
+    *at = assembly;
+    advanced->partial_count++;
+    if (!late) {
+        assembly->on = hqq_connection_get(on);
+        *ret_error = prepare(advanced, assembly);
+    }
+    return assembly;
+}
+
+/* ---- Putting together -------------------------------------------------------------------------------------------- */
+
+/* The size of a compressed message has become known. Without the lock. */
+static int learn_size(struct hqq_advanced *advanced, struct hqq_assembly *assembly)
+{
+    if (assembly->is_size_known || !hqq_decompress_total(assembly->decompress, &assembly->size))
+        return 0;
+    assembly->is_size_known = true;
+    if (assembly->size > HQQ_WIRE_MAX)
+        return HQQ_ERROR_INVALID_SIZE;
+    hqq_advanced_lock(advanced);
+    int result = reserve(advanced, assembly, assembly->size);
+    hqq_advanced_unlock(advanced);
+    return result;
+}
+
+/* The next bytes of the message as the program sees it; they are in private memory if it is a stream. */
+static int put(struct hqq_advanced *advanced, struct hqq_assembly *assembly, const unsigned char *bytes, uint64_t count)
+{
+    if (assembly->stream.take) {
+        if (!assembly->is_stream_begun && hand_over(advanced, assembly, HQQ_STREAM_BEGIN, NULL, 0, 0) != 0)
+            return HQQ_ERROR_CANCELED;
+        assembly->is_stream_begun = true;
+        if (count != 0 && hand_over(advanced, assembly, HQQ_STREAM_DATA, bytes, count, 0) != 0)
+            return HQQ_ERROR_CANCELED;
+    } else if (bytes && count != 0) {
+        memcpy(assembly->data + assembly->filled, bytes, count);
+    }
+    assembly->filled += count;
+    return 0;
+}
+
+/* The same of compressed bytes. A stream's go through a buffer of a slot's size. */
+static int put_compressed(struct hqq_advanced *advanced, struct hqq_assembly *assembly, const unsigned char *bytes,
+                          uint64_t count)
+{
+    uint64_t slot = advanced->link->rx.buffer_size;
+    for (;;) {
+        size_t used, written;
+        bool is_stream = assembly->stream.take != NULL;
+        uint64_t room = assembly->is_size_known ? assembly->size - assembly->filled : 0;
+        unsigned char *out = is_stream || room == 0 ? advanced->unpacked : assembly->data + assembly->filled;
+        int result = hqq_decompress_feed(assembly->decompress, bytes, count, &used, out,
+                                         is_stream && room > slot ? slot : room, &written);
+        if (result == 0)
+            result = is_stream && written != 0 ? put(advanced, assembly, out, written) : 0;
+        if (result != 0)
+            return result;
+        if (!is_stream)
+            assembly->filled += written;
+        bytes += used;
+        count -= used;
+        bool was_known = assembly->is_size_known;
+        result = learn_size(advanced, assembly);
+        if (result != 0)
+            return result;
+        if (count == 0 && written == 0 && was_known == assembly->is_size_known)
+            return 0;
+        if (used == 0 && written == 0 && was_known == assembly->is_size_known)
+            return HQQ_ERROR_INVALID_SIZE; /* it announced less than it holds */
+    }
+}
+
+static int absorb(struct hqq_advanced *advanced, struct hqq_assembly *assembly, const struct hqq_chunk *chunk,
+                  const unsigned char *body)
+{
+    if ((assembly->decompress || assembly->stream.take) && !advanced->session.is_opening) {
+        memcpy(advanced->plain, body, chunk->size);
+        body = advanced->plain;
+    }
+    assembly->received += chunk->size;
+    return assembly->decompress ? put_compressed(advanced, assembly, body, chunk->size)
+                                : put(advanced, assembly, body, chunk->size);
+}
+
+/* ---- The end ----------------------------------------------------------------------------------------------------- */
+
+/* The message is whole: hands it to whom it is for. Without the lock. */
+static void complete(struct hqq_advanced *advanced, struct hqq_assembly *assembly)
+{
+    const struct hqq_chunk *begin = &assembly->begin;
+    if (assembly->stream.take)
+        (void)hand_over(advanced, assembly, HQQ_STREAM_END, NULL, 0, 0);
+
+    hqq_advanced_lock(advanced);
+    struct hqq_connection *on = assembly->on;
+    struct hqq_received received = {
+        .data = talloc_steal(advanced->memory, assembly->data),
+        .length = assembly->size,
+        .connection = begin->connection,
+        .message = begin->message,
+    };
+    advanced->stats.messages_received++;
+    advanced->stats.bytes_received += assembly->size;
+    on->messages_received++;
+    on->bytes_received += assembly->size;
+    if (is_answer(begin->flags))
+        hqq_call_answer(advanced, begin, &received);
+    else if ((begin->flags & HQQ_FRAME_REQUEST) != 0)
+        hqq_call_request(advanced, on, begin, &received);
+    else if (!assembly->stream.take)
+        hqq_inbox_put(advanced, on, &received, hqq_credit_cost(begin->total));
+    forget(advanced, assembly);
+    hqq_advanced_unlock(advanced);
+}
+
+/* ---- Chunks ------------------------------------------------------------------------------------------------------ */
+
+/* Does this chunk go on where the last one ended? */
+static bool does_follow(const struct hqq_assembly *assembly, const struct hqq_chunk *chunk)
+{
+    uint64_t kind = chunk->flags & HQQ_FRAME_KIND;
+    return chunk->total == assembly->begin.total && chunk->offset == assembly->received &&
+           (kind == 0 || kind == (assembly->begin.flags & HQQ_FRAME_KIND));
+}
+
+static void drop_unknown(struct hqq_advanced *advanced, const struct hqq_chunk *chunk)
+{
+    hqq_advanced_lock(advanced);
+    if (!hqq_connection_of_message(advanced, chunk->connection) || (chunk->flags & HQQ_FRAME_ABORT) != 0)
+        advanced->stats.late_frames++;
+    else
+        advanced->stats.invalid_frames++;
+    hqq_advanced_unlock(advanced);
+}
+
+static void finish(struct hqq_advanced *advanced, struct hqq_assembly *assembly)
+{
+    hqq_advanced_lock(advanced);
+    forget(advanced, assembly);
+    hqq_advanced_unlock(advanced);
+}
+
+/* The chunk belongs to that message, which has been counted in the credit of its connection. */
+static void take_next(struct hqq_advanced *advanced, struct hqq_assembly *assembly, const struct hqq_chunk *chunk,
+                      const unsigned char *body, int error)
+{
+    bool is_last = (chunk->flags & HQQ_FRAME_END) != 0;
+    if (error == 0 && !does_follow(assembly, chunk)) {
+        hqq_advanced_lock(advanced);
+        advanced->stats.invalid_frames++;
+        hqq_advanced_unlock(advanced);
+        error = HQQ_ERROR_INVALID_SIZE;
+    }
+    if (error == 0 && assembly->on)
+        error = absorb(advanced, assembly, chunk, body);
+    if (error == 0 && assembly->on && is_last && assembly->decompress && !hqq_decompress_is_done(assembly->decompress))
+        error = HQQ_ERROR_INVALID_SIZE;
+    if (error != 0)
+        give_up(advanced, assembly, error);
+    if (!is_last)
+        return;
+    if (assembly->on)
+        complete(advanced, assembly);
+    else
+        finish(advanced, assembly);
+}
+
+void hqq_assembly_take(struct hqq_advanced *advanced, const struct hqq_chunk *chunk, const unsigned char *body)
+{
+    struct hqq_assembly *assembly = find(advanced, chunk);
+    int error = 0;
+    HQQ_POINT("advanced.chunk");
+
+    if ((chunk->flags & HQQ_FRAME_ABORT) != 0) {
+        if (!assembly) {
+            drop_unknown(advanced, chunk);
+            return;
+        }
+        give_up(advanced, assembly, HQQ_ERROR_ABORTED);
+        finish(advanced, assembly);
+        return;
+    }
+    if (assembly && (chunk->flags & HQQ_FRAME_BEGIN) != 0) { /* a second beginning: the first will have no end */
+        give_up(advanced, assembly, HQQ_ERROR_INVALID_SIZE);
+        finish(advanced, assembly);
+        assembly = NULL;
+    }
+    if (!assembly && (chunk->flags & HQQ_FRAME_BEGIN) == 0) {
+        drop_unknown(advanced, chunk);
+        return;
+    }
+    hqq_advanced_lock(advanced);
+    if (!assembly)
+        assembly = begin(advanced, chunk, &error);
+    if (assembly && assembly->on && error == 0)
+        error = hqq_credit_charge(advanced, assembly->on, chunk);
+    hqq_advanced_unlock(advanced);
+    if (assembly)
+        take_next(advanced, assembly, chunk, body, error);
+}
+
+void hqq_assembly_take_malformed(struct hqq_advanced *advanced, uint64_t connection, uint64_t message, uint64_t flags)
+{
+    struct hqq_assembly *assembly = find_exactly(advanced, connection, message, is_answer(flags));
+    hqq_advanced_lock(advanced);
+    advanced->stats.invalid_frames++;
+    hqq_advanced_unlock(advanced);
+    if (!assembly)
+        return;
+    give_up(advanced, assembly, HQQ_ERROR_INVALID_SIZE);
+    finish(advanced, assembly);
+}
+
+void hqq_assembly_end_connection(struct hqq_advanced *advanced, uint64_t connection)
+{
+    for (size_t i = 0; i < HQQ_BUCKETS; i++) {
+        struct hqq_assembly *next;
+        for (struct hqq_assembly *assembly = advanced->assemblies[i]; assembly; assembly = next) {
+            next = assembly->next;
+            if (assembly->begin.connection != connection)
+                continue;
+            give_up(advanced, assembly, HQQ_ERROR_CLOSED);
+            finish(advanced, assembly);
+        }
+    }
+}
+
+void hqq_assembly_drop_all(struct hqq_advanced *advanced)
+{
+    for (size_t i = 0; i < HQQ_BUCKETS; i++) {
+        while (advanced->assemblies[i])
+            forget(advanced, advanced->assemblies[i]);
+    }
+}

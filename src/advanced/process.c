@@ -1,0 +1,182 @@
+#include "advanced/process.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "advanced/call.h"
+#include "advanced/input.h"
+#include "advanced/output.h"
+#include "advanced/wait.h"
+#include "base/thread.h"
+#include "platform/sys.h"
+
+/* ---- Processing ---------------------------------------------------------------------------------------------------- */
+
+/* What a call of hqq_advanced_process() waits for. */
+struct work {
+    struct hqq_advanced *advanced;
+    uint64_t progress; /* as it was before */
+};
+
+static bool is_anything_done(void *arg)
+{
+    const struct work *work = arg;
+    return work->advanced->progress != work->progress || work->advanced->is_stopping ||
+           hqq_call_has_request(work->advanced, true);
+}
+
+/* Takes what is there, for a lap of the ring at most. */
+static void take_all(struct hqq_advanced *advanced)
+{
+    for (uint64_t i = 0; i < advanced->link->rx.count && hqq_input_may_take(advanced); i++) {
+        if (hqq_input_take(advanced, 0) != 0)
+            break;
+    }
+    hqq_output_push(advanced);
+}
+
+/* Runs the handlers of the requests that wait, without the lock. */
+static void run_handlers(struct hqq_advanced *advanced)
+{
+    struct hqq_handler handler;
+    struct hqq_request *request;
+    while ((request = hqq_call_next_handled(advanced, &handler)) != NULL) {
+        hqq_advanced_unlock(advanced);
+        handler.handle(request, handler.arg);
+        hqq_advanced_lock(advanced);
+    }
+    hqq_output_push(advanced);
+}
+
+static int process(struct hqq_advanced *advanced, uint64_t deadline_ns)
+{
+    struct work work = {advanced, advanced->progress};
+    const struct hqq_await wait = {
+        .object = advanced,
+        .is_ready = is_anything_done,
+        .arg = &work,
+        .kind = HQQ_AWAIT_PEER,
+        .deadline_ns = deadline_ns,
+    };
+    take_all(advanced);
+    int result = hqq_advanced_wait(advanced, &wait);
+    if (result != 0)
+        return result;
+    take_all(advanced);
+    run_handlers(advanced);
+    return 0;
+}
+
+int hqq_advanced_process(struct hqq_advanced *advanced, uint64_t deadline_ns)
+{
+    int result = hqq_advanced_begin(advanced);
+    if (result != 0)
+        return result;
+    if (hqq_load32_relaxed(&advanced->callback_thread) == hqq_thread_self())
+        return hqq_advanced_end(advanced, HQQ_ERROR_INVALID_OP);
+    return hqq_advanced_end(advanced, process(advanced, deadline_ns));
+}
+
+static bool is_flushed(void *arg)
+{
+    return hqq_output_is_empty(arg);
+}
+
+int hqq_advanced_flush(struct hqq_advanced *advanced, uint64_t deadline_ns)
+{
+    const struct hqq_await wait = {
+        .object = &advanced->first_control,
+        .is_ready = is_flushed,
+        .arg = advanced,
+        .kind = HQQ_AWAIT_SLOT,
+        .deadline_ns = deadline_ns,
+    };
+    int result = hqq_advanced_begin(advanced);
+    if (result != 0)
+        return result;
+    bool was_empty = hqq_output_is_empty(advanced);
+    result = was_empty ? 0 : hqq_advanced_wait(advanced, &wait);
+    if (result == 0 && !was_empty)
+        result = advanced->output_ended;
+    return hqq_advanced_end(advanced, result);
+}
+
+/* ---- The descriptor ------------------------------------------------------------------------------------------------ */
+
+void hqq_event_update(struct hqq_advanced *advanced)
+{
+    if (advanced->event_fd < 0)
+        return;
+    bool is_raised = advanced->waiting_count != 0 || advanced->first_waiting || advanced->ended != 0 ||
+                     hqq_call_has_request(advanced, false);
+    if (is_raised == advanced->is_event_raised)
+        return;
+    advanced->is_event_raised = is_raised;
+    if (is_raised)
+        (void)eventfd_write(advanced->event_fd, 1);
+    else
+        (void)eventfd_read(advanced->event_fd, &(eventfd_t){0});
+}
+
+/* ---- The dispatcher ------------------------------------------------------------------------------------------------ */
+
+static void *dispatch(void *arg)
+{
+    struct hqq_advanced *advanced = arg;
+    int result = 0;
+    hqq_advanced_lock(advanced);
+    while (!advanced->is_stopping && (result == 0 || result == HQQ_ERROR_TIMEOUT))
+        result = process(advanced, HQQ_FOREVER);
+    hqq_advanced_unlock(advanced);
+    return NULL;
+}
+
+/* With all signals blocked, which are for the program's own threads. */
+static int start_thread(struct hqq_advanced *advanced)
+{
+    sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int result = pthread_create(&advanced->dispatcher, NULL, dispatch, advanced);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -result;
+}
+
+int hqq_advanced_start(struct hqq_advanced *advanced, int *ret_fd)
+{
+    int result = hqq_advanced_begin(advanced);
+    if (result != 0)
+        return result;
+    if (advanced->is_dispatching)
+        return hqq_advanced_end(advanced, HQQ_ERROR_INVALID_OP);
+    if (ret_fd && advanced->event_fd < 0) {
+        advanced->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (advanced->event_fd < 0)
+            return hqq_advanced_end(advanced, -errno);
+        hqq_event_update(advanced);
+    }
+    advanced->is_stopping = false;
+    result = start_thread(advanced);
+    advanced->is_dispatching = result == 0;
+    if (result == 0 && ret_fd)
+        *ret_fd = advanced->event_fd;
+    return hqq_advanced_end(advanced, result);
+}
+
+int hqq_advanced_stop(struct hqq_advanced *advanced)
+{
+    int result = hqq_advanced_begin(advanced);
+    if (result != 0)
+        return result;
+    if (!advanced->is_dispatching || pthread_equal(pthread_self(), advanced->dispatcher))
+        return hqq_advanced_end(advanced, HQQ_ERROR_INVALID_OP);
+    advanced->is_stopping = true;
+    hqq_advanced_wake(advanced, advanced);
+    hqq_advanced_unlock(advanced);
+    (void)pthread_join(advanced->dispatcher, NULL);
+    hqq_advanced_lock(advanced);
+    advanced->is_dispatching = advanced->is_stopping = false;
+    return hqq_advanced_end(advanced, 0);
+}

@@ -1,0 +1,284 @@
+/*
+ * What an advanced link is inside this library. One lock guards all of it but for what belongs to a role: one thread at
+ * a time is the taker (it takes packets from the link) and one the sender (it puts chunks into it). Roles change hands
+ * under the lock; whoever has one works without the lock, so that copying holds nobody up, and what only the role
+ * touches needs none. Threads that wait have no thread of ours to rely on: wait.h.
+ *
+ *      input.h      packets in: what each kind means          output.h      packets out: what goes next, in chunks
+ *      assembly.h   messages that are arriving                schedule.h    whose turn it is: class, credit, rate
+ *      inbox.h      messages that wait for the program        connection.h  whom they belong to
+ *      call.h       calls and answers                         session.h     negotiation and keys
+ */
+#ifndef HQQ_ADVANCED_STATE_H
+#define HQQ_ADVANCED_STATE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <hqq/advanced.h>
+
+#include "advanced/rate.h"
+#include "advanced/wire.h"
+#include "base/atomic.h"
+#include "standard/packets.h"
+
+struct hqq_crypto;
+struct hqq_assembly;
+
+/* ---- Waiting: wait.h ------------------------------------------------------------------------------------------- */
+
+enum hqq_waiting {
+    HQQ_WAITING_ASLEEP, /* on its condition variable */
+    HQQ_WAITING_TAKING, /* in the link, as the taker */
+    HQQ_WAITING_ROOM,   /* in the link, for a free slot */
+};
+
+struct hqq_waiter {
+    struct hqq_waiter *next;
+    const void *object; /* what it waits for */
+    enum hqq_waiting how;
+    bool is_called; /* to look again; set by who changed something */
+    pthread_cond_t cond;
+};
+
+/* ---- What is to be sent: output.h ------------------------------------------------------------------------------ */
+
+enum hqq_item_state {
+    HQQ_ITEM_QUEUED,
+    HQQ_ITEM_DONE,
+    HQQ_ITEM_FAILED,
+};
+
+/* A message, or a piece of one, that is to be sent. */
+struct hqq_item {
+    struct hqq_item *next;
+    struct hqq_connection *on; /* whose queue it is in */
+    struct hqq_chunk chunk;    /* the next one; size is set when it is cut */
+    const unsigned char *data; /* of the next chunk */
+    uint64_t left;             /* bytes of this item */
+    uint64_t queued_ns;
+    enum hqq_item_state state;
+    int result;        /* if it failed */
+    bool is_in_hand;   /* the sender is copying from it */
+    bool is_begun;     /* a chunk of the message has been sent */
+    bool is_canceled;  /* to be taken out when the sender has let go of it */
+    bool is_posted;    /* nobody waits for it: it is freed with its data */
+    uint64_t original; /* bytes of the message as the program sees it */
+};
+
+/* A control packet that is to be sent. */
+struct hqq_control {
+    struct hqq_control *next;
+    struct hqq_packet packet;
+};
+
+/* ---- What has arrived: inbox.h --------------------------------------------------------------------------------- */
+
+/* A message that has arrived, or the news that one will not. */
+struct hqq_arrival {
+    struct hqq_arrival *next;
+    struct hqq_received received;
+    uint64_t cost; /* of its connection's credit */
+    int error;
+};
+
+struct hqq_inbox {
+    struct hqq_arrival *first, **last;
+    uint64_t count, bytes;
+};
+
+/* ---- Connections: connection.h --------------------------------------------------------------------------------- */
+
+struct hqq_connection {
+    struct hqq_advanced *advanced;
+    struct hqq_connection *next_in_bucket;
+    struct hqq_connection *next_all, **link_all; /* all that are in the table */
+    struct hqq_connection *next_waiting;         /* to be accepted */
+    uint64_t id;
+    enum hqq_connection_state state;
+    bool is_dialled, is_user_held, is_in_table;
+    uint64_t references; /* of the table, the user, items, assemblies */
+    uint64_t created_ns, used_ns, close_reason;
+    int refusal; /* why the peer refused it */
+
+    /* Sending. */
+    struct hqq_item *first_item, **last_item;
+    struct hqq_connection *next_ready; /* in the list of its class */
+    bool is_ready;                     /* in that list */
+    uint32_t priority, ready_class;
+    struct hqq_rate rate;
+    uint64_t sent_cost, credit_limit;
+    bool is_out_of_credit; /* its wait has been counted */
+
+    /* Receiving. */
+    struct hqq_inbox inbox;
+    uint64_t received_cost, held_cost, granted_limit;
+
+    uint64_t messages_sent, bytes_sent, messages_received, bytes_received;
+};
+
+/* ---- Calls: call.h ---------------------------------------------------------------------------------------------- */
+
+struct hqq_pending {
+    struct hqq_advanced *advanced;
+    struct hqq_pending *next;
+    uint64_t connection, message;
+    bool is_answered, is_waited_for, is_canceled;
+    int result;
+    uint64_t status;
+    struct hqq_received answer;
+};
+
+struct hqq_request {
+    struct hqq_advanced *advanced;
+    struct hqq_request *next;
+    struct hqq_received received;
+    uint64_t method, cost;
+};
+
+struct hqq_handler {
+    uint64_t method;
+    hqq_request_fn *handle;
+    void *arg;
+};
+
+struct hqq_stream_taker {
+    uint64_t connection;
+    hqq_stream_fn *take;
+    void *arg;
+};
+
+/* ---- The link ---------------------------------------------------------------------------------------------------- */
+
+#define HQQ_BUCKETS 256
+
+/* Counts of one role, written by it alone and read by anybody. */
+struct hqq_role_counts {
+    hqq_atomic_u64 chunks, encrypted, encryption_ns, encryption_bytes;
+};
+
+struct hqq_session {
+    enum hqq_negotiation state;
+    int failure;
+    uint64_t started_ns;
+    bool has_asked, has_answered, has_ack;
+    bool has_agreed;                        /* what was agreed on stands; it is DONE once setup and keys have come */
+    bool is_done;                           /* as state says: the taker's */
+    bool has_setup, has_key, has_confirmed; /* from the peer */
+    uint64_t asked_version, asked_features, asked_capabilities;
+    uint64_t version, features, capabilities;
+    uint64_t peer_window, peer_max_message;
+    bool is_sealing;           /* what is sent from now on is sealed */
+    bool is_opening;           /* what comes from now on is sealed */
+    uint64_t sealed, opened;   /* records so far: the numbers of the next; the sender's and the taker's */
+    struct hqq_crypto *crypto; /* made when it is offered */
+};
+
+struct hqq_advanced {
+    struct hqq_advanced *self; /* for functions that only look, but must lock */
+    struct hqq_link *link;
+    void *memory; /* the talloc parent of all; touched under the lock only */
+    struct hqq_advanced_config config;
+    unsigned char key[HQQ_KEY_BYTES];
+    pthread_mutex_t lock;
+
+    bool is_taking, is_sending; /* somebody has the role */
+    bool is_closing;
+    hqq_atomic_u32 callback_thread; /* the thread in which a stream's function runs; 0: none */
+    uint64_t inside;                /* calls that wait */
+    pthread_cond_t outside;         /* none does any more */
+    struct hqq_waiter *waiters;
+    uint64_t progress; /* packets taken and put: moves with each */
+
+    int ended;        /* why nothing more will come; 0: it may */
+    int output_ended; /* why nothing more can be sent */
+
+    struct hqq_session session;
+
+    /* Output. */
+    uint64_t next_message;
+    struct hqq_control *first_control, **last_control;
+    uint64_t controls;
+    struct hqq_ready {
+        struct hqq_connection *first, **last;
+    } ready[HQQ_PRIORITIES];
+    uint64_t turn; /* chunks sent */
+    struct hqq_rate rate;
+    bool has_rates;         /* one was set somewhere */
+    uint64_t room_wanted;   /* slots that must be free for the next chunk to go; 0: it does not wait for any */
+    uint64_t rate_until_ns; /* when a rate lets the next chunk go; HQQ_FOREVER: none waits for that */
+    uint64_t posted_bytes;
+
+    /* Input. The table of what is arriving is the taker's. */
+    struct hqq_assembly *assemblies[HQQ_BUCKETS];
+    uint64_t partial_count, partial_bytes;
+    /* Of a slot each: what was copied out of the region, what was opened, what was unpacked. */
+    unsigned char *scratch, *plain, *unpacked;
+    uint64_t waiting_bytes, waiting_count;
+
+    /* Connections; ground has id 0 and what belongs to no other. */
+    struct hqq_connection *ground;
+    struct hqq_connection *table[HQQ_BUCKETS];
+    struct hqq_connection *all;
+    uint64_t connections;
+    uint64_t next_id, highest_peer_id;
+    uint64_t backlog;
+    struct hqq_connection *first_waiting, **last_waiting;
+    uint64_t waiting_connections;
+
+    /* Calls. */
+    struct hqq_pending *calls[HQQ_BUCKETS];
+    uint64_t call_count;
+    struct hqq_request *first_request, **last_request;
+    uint64_t requests;
+    struct hqq_handler *handlers;
+    size_t handler_count;
+    struct hqq_stream_taker *streams;
+    size_t stream_count;
+
+    /* The peer's statistics. */
+    uint64_t stats_asked, stats_answered;
+    struct hqq_advanced_peer_stats peer_stats;
+
+    /* The dispatcher. */
+    bool is_dispatching, is_stopping;
+    pthread_t dispatcher;
+    int event_fd;
+    bool is_event_raised;
+
+    struct hqq_advanced_stats stats;
+    struct hqq_role_counts sent, taken;
+};
+
+static inline void hqq_advanced_lock(struct hqq_advanced *advanced)
+{
+    (void)pthread_mutex_lock(&advanced->lock);
+}
+
+static inline void hqq_advanced_unlock(struct hqq_advanced *advanced)
+{
+    (void)pthread_mutex_unlock(&advanced->lock);
+}
+
+static inline bool hqq_advanced_has(const struct hqq_advanced *advanced, uint64_t feature)
+{
+    return (advanced->session.features & feature) != 0;
+}
+
+/* Bytes of a slot that are not the message's. */
+static inline uint64_t hqq_advanced_overhead(const struct hqq_advanced *advanced, bool is_sealed)
+{
+    (void)advanced;
+    return is_sealed ? 16 : 0;
+}
+
+/* Takes the lock if the call may go on: 0, or FORKED and no lock. */
+int hqq_advanced_begin(struct hqq_advanced *advanced);
+/* The same where negotiation must have succeeded: else INVALID_OP, or why the link ended. */
+int hqq_advanced_begin_agreed(struct hqq_advanced *advanced, uint64_t feature);
+/* Counts a failure, gives the lock up, and returns the result. */
+int hqq_advanced_end(struct hqq_advanced *advanced, int result);
+
+#endif
