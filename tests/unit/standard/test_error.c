@@ -38,6 +38,7 @@ static const struct {
     {HQQ_ERROR_PAGE_SIZE, EPROTONOSUPPORT},
     {HQQ_ERROR_UNSEALED, EPERM},
     {HQQ_ERROR_FORKED, ECHILD},
+    {HQQ_ERROR_AUTH, EBADMSG},
 };
 
 #define DOCUMENTED (sizeof(documented) / sizeof(documented[0]))
