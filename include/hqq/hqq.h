@@ -2,6 +2,7 @@
 #ifndef HQQ_H
 #define HQQ_H
 
+#include <hqq/advanced.h>
 #include <hqq/error.h>
 #include <hqq/export.h>
 #include <hqq/link.h>

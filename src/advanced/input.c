@@ -43,8 +43,8 @@ static int open_control(struct hqq_advanced *advanced, struct hqq_packet *packet
     unsigned char tag[HQQ_CRYPTO_TAG];
     memcpy(tag, &packet->operand[HQQ_CONTROL_TAG], sizeof(tag));
     memset(&packet->operand[HQQ_CONTROL_TAG], 0, sizeof(tag));
-    int result = hqq_crypto_open(advanced->session.crypto, advanced->session.opened, &packet->opcode, tag, sizeof(tag),
-                                 advanced->plain);
+    int result = hqq_crypto_open(advanced->session.crypto, advanced->session.opened, hqq_packet_words(packet), tag,
+                                 sizeof(tag), advanced->plain);
     if (result == 0)
         advanced->session.opened++;
     return result;
@@ -106,8 +106,8 @@ static int open_chunk(struct hqq_advanced *advanced, const struct hqq_taken *tak
     uint64_t sealed = chunk->size + HQQ_CRYPTO_TAG;
     uint64_t started = hqq_stats_time_now_and_then(session->opened);
     memcpy(advanced->scratch, taken->payload, sealed);
-    int result = hqq_crypto_open(session->crypto, session->opened, &taken->packet.opcode, advanced->scratch, sealed,
-                                 advanced->plain);
+    int result = hqq_crypto_open(session->crypto, session->opened, hqq_packet_words(&taken->packet), advanced->scratch,
+                                 sealed, advanced->plain);
     if (result != 0)
         return result;
     session->opened++;

@@ -134,7 +134,7 @@ static int allocate(struct hqq_advanced *advanced)
     if ((advanced->config.features & HQQ_FEATURE_ENCRYPTION) == 0)
         return 0;
     return hqq_crypto_new(advanced->memory, advanced->config.key, hqq_link_role(advanced->link) == HQQ_ROLE_PRIMARY,
-                          &advanced->session.crypto);
+                          advanced->link->tx.buffer_size, &advanced->session.crypto);
 }
 
 static void initialize(struct hqq_advanced *advanced)

@@ -81,10 +81,10 @@ static void put_control(struct hqq_advanced *advanced, uint64_t position, struct
     unsigned char tag[HQQ_CRYPTO_TAG];
     if (session->is_sealing && packet->opcode == HQQ_OPCODE_CONN_COPY) {
         packet->operand[HQQ_CHUNK_SIZE] = sizeof(tag);
-        hqq_crypto_seal(session->crypto, session->sealed++, &packet->opcode, NULL, 0,
+        hqq_crypto_seal(session->crypto, session->sealed++, hqq_packet_words(packet), NULL, 0,
                         hqq_link_payload(advanced->link, position));
     } else if (session->is_sealing) {
-        hqq_crypto_seal(session->crypto, session->sealed++, &packet->opcode, NULL, 0, tag);
+        hqq_crypto_seal(session->crypto, session->sealed++, hqq_packet_words(packet), NULL, 0, tag);
         memcpy(&packet->operand[HQQ_CONTROL_TAG], tag, sizeof(tag));
     }
     hqq_link_put_packet(advanced->link, position, packet, 0);
@@ -101,7 +101,7 @@ static void put_chunk(struct hqq_advanced *advanced, uint64_t position, const st
     HQQ_POINT("advanced.claimed");
     if (session->is_sealing) {
         uint64_t started = hqq_stats_time_now_and_then(session->sealed);
-        hqq_crypto_seal(session->crypto, session->sealed++, &packet.opcode, data, chunk->size, payload);
+        hqq_crypto_seal(session->crypto, session->sealed++, hqq_packet_words(&packet), data, chunk->size, payload);
         hqq_stats_count_sealed(&advanced->sent, started, overhead);
     } else if (chunk->size != 0) {
         memcpy(payload, data, chunk->size);

@@ -82,6 +82,12 @@ struct hqq_packet hqq_control_packet(uint64_t opcode, uint64_t operand0, uint64_
 #define HQQ_CHUNK_SIZE 4
 #define HQQ_CONTROL_TAG 5
 
+/* A packet as the eight words that sealing covers. */
+static inline const uint64_t *hqq_packet_words(const struct hqq_packet *packet)
+{
+    return (const uint64_t *)(const void *)packet;
+}
+
 /* The error that a peer's error code is: one of the protocol's, else INVALID_OP. */
 int hqq_wire_error(uint64_t code);
 

@@ -35,6 +35,10 @@ const char *const hqq_point_labels[] = {
     "socket.arming",         /* nothing was found, doors are not armed yet */
     "socket.armed",          /* doors are armed, the rings were not looked at again */
     "socket.asleep",         /* armed, empty, about to sleep in the kernel */
+    "advanced.taken",        /* a packet was taken, its slot is held */
+    "advanced.chunk",        /* a chunk is sound, nothing was done with it */
+    "advanced.claimed",      /* a slot is claimed for a chunk */
+    "advanced.put",          /* the chunk is published, its message does not know yet */
     NULL,
 };
 #endif

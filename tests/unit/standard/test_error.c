@@ -38,13 +38,20 @@ static const struct {
     {HQQ_ERROR_PAGE_SIZE, EPROTONOSUPPORT},
     {HQQ_ERROR_UNSEALED, EPERM},
     {HQQ_ERROR_FORKED, ECHILD},
+    {HQQ_ERROR_REMOTE, EREMOTEIO},
+    {HQQ_ERROR_CANCELED, ECANCELED},
     {HQQ_ERROR_AUTH, EBADMSG},
+    {HQQ_ERROR_ABORTED, ECONNABORTED},
+    {HQQ_ERROR_TOO_MANY_MESSAGES, ENOBUFS},
+    {HQQ_ERROR_TOO_MANY_BYTES, ENOBUFS},
+    {HQQ_ERROR_TOO_MANY_CONNECTIONS, EMFILE},
+    {HQQ_ERROR_TOO_MANY_CALLS, EAGAIN},
 };
 
 #define DOCUMENTED (sizeof(documented) / sizeof(documented[0]))
 
 /* No result at all: beside the kinds, and beyond every errno. */
-static const int unknown[] = {8, 63, HQQ_ERROR_FORKED + 1, INT_MAX, -4096, INT_MIN};
+static const int unknown[] = {8, 63, HQQ_ERROR_TOO_MANY_CALLS + 1, INT_MAX, -4096, INT_MIN};
 
 #define UNKNOWN (sizeof(unknown) / sizeof(unknown[0]))
 
