@@ -10,6 +10,7 @@
 #include "advanced/connection.h"
 #include "advanced/crypto.h"
 #include "advanced/input.h"
+#include "advanced/output.h"
 #include "advanced/process.h"
 #include "advanced/wait.h"
 #include "platform/clock.h"
@@ -40,6 +41,8 @@ int hqq_advanced_end(struct hqq_advanced *advanced, int result)
 {
     if (result != 0 && result != HQQ_ERROR_TIMEOUT && result != HQQ_ERROR_WOULD_BLOCK)
         advanced->stats.errors++;
+    if (advanced->first_control)
+        hqq_output_push(advanced); /* the next call may be long in coming */
     hqq_advanced_unlock(advanced);
     return result;
 }

@@ -171,7 +171,7 @@ static void drive(struct hqq_advanced *advanced, const struct hqq_await *wait)
     int ignored;
     for (uint64_t i = 0; i < advanced->link->rx.count && hqq_input_may_take(advanced); i++) {
         if (is_over(advanced, wait, &ignored))
-            return;
+            break;
         int result = hqq_input_take(advanced, 0);
         if (result == HQQ_ERROR_WOULD_BLOCK || result == HQQ_ERROR_TIMEOUT)
             break;
