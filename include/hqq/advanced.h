@@ -342,9 +342,9 @@ HQQ_EXPORT uint64_t hqq_request_connection(const struct hqq_request *request);
 HQQ_EXPORT const void *hqq_request_data(const struct hqq_request *request);
 HQQ_EXPORT size_t hqq_request_length(const struct hqq_request *request);
 
-/* Answers, and frees the request. On WOULD_BLOCK, TIMEOUT, BUFFER_OVERFLOW and -ENOMEM it stays the caller's, and
- * another answer may be tried; after any other error it has been freed. With deadline 0 what does not fit at once is
- * posted. */
+/* Answers, and frees the request. On WOULD_BLOCK, TIMEOUT, BUFFER_OVERFLOW, TOO_MANY_BYTES and -ENOMEM it stays the
+ * caller's, and another answer may be tried (the caller has ABORTED if a part of the first one was under way); after any
+ * other error it has been freed. With deadline 0 what does not fit at once is posted. */
 HQQ_EXPORT int hqq_request_respond(struct hqq_request *request, uint64_t status, const void *data, size_t length,
                                    uint64_t deadline_ns);
 HQQ_EXPORT int hqq_request_respond_error(struct hqq_request *request, uint64_t status, const void *data, size_t length,
