@@ -234,8 +234,11 @@ static void too_little_room_is_refused_and_not_touched(void **state)
     (void)state;
     struct bytes message = new_bytes(1000);
     size_t bound = hqq_compress_bound(message.length);
-    struct bytes room = new_bytes(bound);
+    struct bytes room = new_bytes(bound), larger = new_bytes(MIB);
     assert_int_equal(hqq_compress(message.at, message.length, room.at, bound - 1), 0);
+    assert_int_equal(hqq_compress(larger.at, larger.length, room.at, 1), 0);
+    for (size_t i = 0; i < bound; i++)
+        assert_int_equal(room.at[i], 0);
     assert_int_not_equal(hqq_compress(message.at, message.length, room.at, bound), 0);
 }
 
@@ -409,6 +412,15 @@ static void other_kinds_of_frames_are_refused(void **state)
     }
 }
 
+static void a_frame_of_nothing_is_refused(void **state)
+{
+    (void)state;
+    LZ4F_preferences_t preferences = honest;
+    preferences.frameInfo.contentSize = 0;
+    struct bytes frame = frame_of(preferences, 0);
+    assert_int_equal(feed_all(frame), HQQ_ERROR_INVALID_SIZE);
+}
+
 static void a_frame_to_be_skipped_is_refused(void **state)
 {
     (void)state;
@@ -425,6 +437,19 @@ static void more_or_less_than_announced_is_refused(void **state)
         lie.frameInfo.contentSize = announced[i];
         assert_int_equal(feed_all(frame_of(lie, 100 * 1000)), HQQ_ERROR_INVALID_SIZE);
     }
+}
+
+static void nothing_is_written_beyond_what_was_announced(void **state)
+{
+    (void)state;
+    LZ4F_preferences_t lie = honest;
+    lie.frameInfo.contentSize = 1000;
+    struct bytes out = new_bytes(200 * 1000);
+    size_t written;
+    memset(out.at, 0xee, out.length);
+    assert_int_equal(feed(frame_of(lie, 100 * 1000), SIZE_MAX, SIZE_MAX, out, &written), HQQ_ERROR_INVALID_SIZE);
+    for (size_t i = 1000; i < out.length; i++)
+        assert_int_equal(out.at[i], 0xee);
 }
 
 /* With no room beyond what is announced: it must not be taken for a wait for room. */
@@ -572,8 +597,10 @@ int main(void)
 #ifdef HQQ_HAVE_LZ4
         TEST(a_frame_of_another_compressor_is_taken),
         TEST(other_kinds_of_frames_are_refused),
+        TEST(a_frame_of_nothing_is_refused),
         TEST(a_frame_to_be_skipped_is_refused),
         TEST(more_or_less_than_announced_is_refused),
+        TEST(nothing_is_written_beyond_what_was_announced),
         TEST(one_byte_more_than_announced_is_refused_with_exact_room),
         TEST(a_header_that_announces_anything_allocates_little),
         TEST(damaged_frames_do_no_harm),

@@ -389,6 +389,34 @@ static void keys_and_records_are_those_of_the_documents(void **state)
     assert_memory_equal(opened, plain, LENGTH);
 }
 
+/* The secret half of a pair, wherever it lies in an object. */
+static bool has_secret(const struct hqq_crypto *crypto, size_t size, const unsigned char *public)
+{
+    unsigned char made[32];
+    const unsigned char *bytes = (const unsigned char *)crypto;
+    for (size_t at = 0; at + 32 <= size; at++) {
+        if (crypto_scalarmult_base(made, bytes + at) == 0 && memcmp(made, public, sizeof(made)) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void the_secret_of_the_pair_is_wiped_by_agreement(void **state)
+{
+    (void)state;
+    struct hqq_crypto *crypto;
+    uint64_t words[HQQ_CRYPTO_KEY_WORDS];
+    unsigned char public[32];
+    assert_int_equal(hqq_crypto_new(context, key, true, 0, &crypto), 0);
+    size_t size = talloc_get_size(crypto);
+    hqq_crypto_public_key(crypto, words);
+    for (int i = 0; i < 32; i++)
+    public[i] = (unsigned char)(words[i / 8] >> 8 * (i % 8));
+    assert_true(has_secret(crypto, size, public));
+    agree(crypto, secondary, transcript, WORDS);
+    assert_false(has_secret(crypto, size, public));
+}
+
 #endif
 
 /* ---- Secrets ----------------------------------------------------------------------------------------------------- */
@@ -468,6 +496,7 @@ int main(void)
         TEST(an_impossible_size_is_for_want_of_memory),
 #ifdef HQQ_HAVE_SODIUM
         TEST(keys_and_records_are_those_of_the_documents),
+        TEST(the_secret_of_the_pair_is_wiped_by_agreement),
 #endif
         TEST(the_given_key_is_wiped_by_agreement_and_the_rest_by_freeing),
     };
