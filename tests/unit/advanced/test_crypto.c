@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 #include <talloc.h>
@@ -195,6 +196,40 @@ static void a_record_opens_with_its_own_header_only(void **state)
     swapped[1] = header[0];
     assert_int_equal(hqq_crypto_open(secondary, NUMBER, swapped, sealed, LENGTH + HQQ_CRYPTO_TAG, opened),
                      HQQ_ERROR_AUTH);
+}
+
+struct sealing {
+    unsigned char records[64][LENGTH + HQQ_CRYPTO_TAG];
+};
+
+static void *seal_all(void *argument)
+{
+    struct sealing *sealing = argument;
+    for (uint64_t number = 0; number < 64; number++)
+        hqq_crypto_seal(primary, number, header, plain, LENGTH, sealing->records[number]);
+    return NULL;
+}
+
+/* Of one object. That neither touches what is the other's is for ThreadSanitizer to say as well. */
+static void one_thread_seals_while_another_opens(void **state)
+{
+    (void)state;
+    agree_both();
+    static struct sealing sealing;
+    pthread_t thread;
+    hqq_crypto_seal(secondary, NUMBER, header, plain, LENGTH, sealed);
+    assert_int_equal(pthread_create(&thread, NULL, seal_all, &sealing), 0);
+    int failures = 0;
+    for (int i = 0; i < 64; i++)
+        failures += open_record(primary, LENGTH) != 0 || memcmp(opened, plain, LENGTH) != 0;
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(failures, 0);
+    for (uint64_t number = 0; number < 64; number++) {
+        assert_int_equal(hqq_crypto_open(secondary, number, header, sealing.records[number],
+                                         sizeof(sealing.records[number]), opened),
+                         0);
+        assert_memory_equal(opened, plain, LENGTH);
+    }
 }
 
 /* ---- Keys -------------------------------------------------------------------------------------------------------- */
@@ -482,6 +517,7 @@ int main(void)
         TEST(a_record_that_is_shorter_or_longer_does_not_open),
         TEST(a_record_opens_under_its_own_number_only),
         TEST(a_record_opens_with_its_own_header_only),
+        TEST(one_thread_seals_while_another_opens),
         TEST(the_two_directions_have_different_keys),
         TEST(ends_with_different_keys_are_strangers),
         TEST(ends_that_negotiated_different_words_are_strangers),
