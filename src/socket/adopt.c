@@ -184,7 +184,11 @@ struct hqq_endpoint *hqq_adopt_for_address(int fd, const struct sockaddr *addres
         length > sizeof(struct sockaddr_un) || address->sa_family != AF_UNIX)
         return NULL;
     const struct hqq_rule *rule = hqq_config_match(address, length);
-    if (!rule || hqq_fork_is_borrowed())
+    if (!rule)
+        return NULL;
+    if (rule->link_after != 0 && hqq_cas_pointer_release(&hqq_table[fd], HQQ_TABLE_CANDIDATE, HQQ_TABLE_SENT_ONCE))
+        return NULL;
+    if (hqq_fork_is_borrowed())
         return NULL;
     int saved = errno;
     struct hqq_endpoint *endpoint = hqq_adopt_is_candidate(fd) ? hqq_endpoint_make(fd, rule) : NULL;

@@ -18,7 +18,7 @@ struct hqq_endpoint *hqq_adopt_for_address(int fd, const struct sockaddr *addres
 static inline struct hqq_endpoint *hqq_adopt_to_receive(int fd)
 {
     struct hqq_endpoint *endpoint = hqq_table_get(fd);
-    if (__builtin_expect((uintptr_t)endpoint > (uintptr_t)HQQ_TABLE_CANDIDATE, 1))
+    if (hqq_table_is_endpoint(endpoint))
         return __builtin_expect(hqq_fork_is_vfork_child(), 0) ? NULL : endpoint;
     return endpoint ? NULL : hqq_adopt_unknown(fd);
 }
@@ -28,9 +28,9 @@ static inline struct hqq_endpoint *hqq_adopt_to_receive(int fd)
 static inline struct hqq_endpoint *hqq_adopt_to_send(int fd, const struct sockaddr *address, socklen_t length)
 {
     struct hqq_endpoint *endpoint = hqq_table_get(fd);
-    if (__builtin_expect((uintptr_t)endpoint > (uintptr_t)HQQ_TABLE_CANDIDATE, 1))
+    if (hqq_table_is_endpoint(endpoint))
         return __builtin_expect(hqq_fork_is_vfork_child(), 0) ? NULL : endpoint;
-    if (endpoint == HQQ_TABLE_PLAIN || endpoint == HQQ_TABLE_NAMED || (endpoint == HQQ_TABLE_CANDIDATE && !address))
+    if (endpoint == HQQ_TABLE_PLAIN || endpoint == HQQ_TABLE_NAMED || (endpoint && !address))
         return NULL;
     return hqq_adopt_for_address(fd, address, length);
 }

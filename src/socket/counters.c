@@ -414,14 +414,16 @@ static struct hqq_counters *take_unused(struct hqq_counters_head *head)
     }
 }
 
-/* The longest closed is not known; whichever comes first, from where the last search ended. */
-static struct hqq_counters *take_again(struct hqq_counters_head *head, enum hqq_counters_state state)
+/* Closed, or, in a child, closed in its parent. Which of them has been so longest is not known: whichever comes first,
+ * from where the last search ended. */
+static struct hqq_counters *take_again(struct hqq_counters_head *head)
 {
     static hqq_atomic_u32 next;
     uint32_t count = hqq_load32_relaxed(&handed_out), first = hqq_load32_relaxed(&next);
     for (uint32_t i = 0; i < count; i++) {
         struct hqq_counters *entry = &head->entry[(first + i) % count];
-        if (!hqq_cas32_acquire(&entry->state, state, HQQ_COUNTERS_LIVE))
+        if (!hqq_cas32_acquire(&entry->state, HQQ_COUNTERS_CLOSED, HQQ_COUNTERS_LIVE) &&
+            !hqq_cas32_acquire(&entry->state, HQQ_COUNTERS_FREE, HQQ_COUNTERS_LIVE))
             continue;
         clear(entry);
         hqq_store32_relaxed(&next, (first + i + 1) % count);
@@ -435,9 +437,7 @@ struct hqq_counters *hqq_counters_take(void)
     struct hqq_counters_head *head = hqq_counters_head();
     struct hqq_counters *entry = take_unused(head);
     if (!entry)
-        entry = take_again(head, HQQ_COUNTERS_FREE); /* in a child: those that were closed in its parent */
-    if (!entry)
-        entry = take_again(head, HQQ_COUNTERS_CLOSED);
+        entry = take_again(head);
     return entry ? entry : &spare;
 }
 

@@ -35,8 +35,12 @@ int hqq_socket(int domain, int type, int protocol)
     if (__builtin_expect(domain == AF_HQQ, 0))
         return hqq_face(hqq_named_make(type, protocol));
     int fd = hqq_libc.socket(domain, type, protocol);
-    if (fd >= 0)
-        hqq_socket_created(fd);
+    if (fd < 0)
+        return fd;
+    hqq_socket_created(fd);
+    bool is_candidate = domain == AF_UNIX && (type & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) == SOCK_DGRAM;
+    if (is_candidate && (unsigned)fd < HQQ_TABLE_SIZE && hqq_config_is_enabled())
+        hqq_cas_pointer_release(&hqq_table[fd], NULL, HQQ_TABLE_CANDIDATE);
     return fd;
 }
 

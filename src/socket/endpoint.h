@@ -135,10 +135,17 @@ struct hqq_endpoint {
 extern hqq_atomic_pointer hqq_table[HQQ_TABLE_SIZE];
 
 /* In the table: looked at, and no datagram socket of AF_UNIX; a socket of AF_HQQ (named.h); one of AF_UNIX that is not
- * configured so far. */
+ * configured so far; one that has sent a single datagram to a configured name: who sends no other pays for nothing. */
 #define HQQ_TABLE_PLAIN ((struct hqq_endpoint *)1)
 #define HQQ_TABLE_NAMED ((struct hqq_endpoint *)2)
 #define HQQ_TABLE_CANDIDATE ((struct hqq_endpoint *)3)
+#define HQQ_TABLE_SENT_ONCE ((struct hqq_endpoint *)4)
+
+/* True if what the table says is an endpoint, and none of the above. */
+static inline bool hqq_table_is_endpoint(const struct hqq_endpoint *endpoint)
+{
+    return __builtin_expect((uintptr_t)endpoint > (uintptr_t)HQQ_TABLE_SENT_ONCE, 1);
+}
 
 /* What the table says: an endpoint, one of the above, or NULL for never looked at. */
 static inline struct hqq_endpoint *hqq_table_get(int fd)
@@ -153,7 +160,7 @@ static inline struct hqq_endpoint *hqq_table_get(int fd)
 static inline struct hqq_endpoint *hqq_endpoint_find(int fd)
 {
     struct hqq_endpoint *endpoint = hqq_table_get(fd);
-    return (uintptr_t)endpoint > (uintptr_t)HQQ_TABLE_CANDIDATE ? endpoint : NULL;
+    return (uintptr_t)endpoint > (uintptr_t)HQQ_TABLE_SENT_ONCE ? endpoint : NULL;
 }
 
 void hqq_table_set(int fd, struct hqq_endpoint *endpoint);

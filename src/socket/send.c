@@ -563,13 +563,14 @@ static ssize_t send_once(const struct sending *what)
 }
 
 /* Again and again while what was not read goes before it and finds no room, if it may wait. */
-static ssize_t send_message(struct sending *sending)
+static ssize_t send_message(const struct sending *what)
 {
     struct resending resending = {.tries = RESEND_TRIES};
-    bool may_wait = (sending->flags & MSG_DONTWAIT) == 0 && hqq_load32_relaxed(&sending->endpoint->is_nonblocking) == 0;
-    sending->resending = &resending;
+    struct sending sending = *what;
+    bool may_wait = (what->flags & MSG_DONTWAIT) == 0 && hqq_load32_relaxed(&what->endpoint->is_nonblocking) == 0;
+    sending.resending = &resending;
     for (;;) {
-        ssize_t result = send_once(sending);
+        ssize_t result = send_once(&sending);
         if (__builtin_expect(!resending.is_full, 1) || !may_wait)
             return result;
         resending.is_full = false;
@@ -580,14 +581,14 @@ static ssize_t send_message(struct sending *sending)
 
 ssize_t hqq_send_message(struct hqq_endpoint *endpoint, int fd, const struct msghdr *message, int flags)
 {
-    struct sending sending = {.endpoint = endpoint, .fd = fd, .flags = flags, .message = message};
+    const struct sending sending = {.endpoint = endpoint, .fd = fd, .flags = flags, .message = message};
     return send_message(&sending);
 }
 
 ssize_t hqq_send_reserved(struct hqq_endpoint *endpoint, int fd, const struct msghdr *message, int flags,
                           struct hqq_pair *pair, uint64_t position)
 {
-    struct sending sending = {
+    const struct sending sending = {
         .endpoint = endpoint, .fd = fd, .flags = flags, .message = message, .reserved = pair, .position = position};
     return send_message(&sending);
 }

@@ -26,6 +26,8 @@ static const struct scene scenes[] = {
     {"round trip, 1,000 bytes", SCENE_ROUND_TRIP, false, 1000, 20000, 0, 1},
     {"stream, 64 bytes, one processor", SCENE_STREAM, true, 64, 100000, 0, 1},
     {"round trip, 64 bytes, one processor", SCENE_ROUND_TRIP, true, 64, 10000, 0, 1},
+    {"one datagram a socket, 64 bytes", SCENE_SINGLE, false, 64, 20000, 0, 1},
+    {"one datagram a program, 64 bytes", SCENE_PROGRAM, false, 64, 200, 0, 1},
     {"one way, 1 client", SCENE_STREAM, false, 64, 200000, 1, 1},
     {"one way, 100 clients", SCENE_STREAM, false, 64, 200000, 100, 1},
     {"one way, 1,000 clients", SCENE_STREAM, false, 64, 200000, 1000, 1},
@@ -203,6 +205,8 @@ int main(int argc, char **argv)
 {
     if (argc == 6 && strcmp(argv[1], "side") == 0)
         return side(argv + 2);
+    if (argc == 4 && strcmp(argv[1], "once") == 0)
+        return scene_once(argv[2], argv[3]);
     bool has_pairs = argc < 4 || strcmp(argv[3], "pair") == 0;
     bool has_crowds = argc < 4 || strcmp(argv[3], "crowd") == 0;
     if (argc < 2 || argc > 4 || argv[1][0] == '-' || !(has_pairs || has_crowds)) {

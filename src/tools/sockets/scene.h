@@ -12,6 +12,8 @@
 enum scene_kind {
     SCENE_STREAM,     /* one way */
     SCENE_ROUND_TRIP, /* each datagram is answered before the next is sent */
+    SCENE_SINGLE,     /* one way, each datagram by a socket that is made for it and closed */
+    SCENE_PROGRAM,    /* one way, each datagram by a program that is started for it */
 };
 
 struct scene {
@@ -42,6 +44,10 @@ int scene_bind(const struct sockaddr_un *address);
 /* Both sides of one run; write one struct scene_result to the descriptor. settle: turns before those that count, in a
  * crowd. */
 int scene_pair(const struct scene *scene, const char *folder, int results);
+
+/* The program of SCENE_PROGRAM: sends that number to the socket at that path. */
+int scene_once(const char *path, const char *number);
+
 int scene_crowd(const struct scene *scene, const char *folder, int results, uint32_t settle);
 
 #endif
