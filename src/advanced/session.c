@@ -56,6 +56,8 @@ static void finish_if_complete(struct hqq_advanced *advanced)
     struct hqq_session *session = &advanced->session;
     if (!session->has_agreed || !is_under_way(session))
         return;
+    if (session->has_asked && !session->has_ack) /* the peer has asked as well, and may refuse yet */
+        return;
     if ((session->features & HQQ_FEATURES_OWN) != 0 && !session->has_setup)
         return;
     if ((session->features & HQQ_FEATURE_ENCRYPTION) != 0 && !session->has_confirmed)
@@ -83,6 +85,7 @@ static void agree(struct hqq_advanced *advanced, uint64_t version, uint64_t feat
     if (session->has_agreed) {
         if (session->version != version || session->features != features || session->capabilities != capabilities)
             fail(advanced, HQQ_ERROR_INVALID_OP);
+        finish_if_complete(advanced);
         return;
     }
     session->has_agreed = true;
