@@ -129,6 +129,7 @@ static void handle_ask(struct hqq_advanced *advanced, const struct hqq_packet *p
     uint64_t features = packet->operand[1] & advanced->config.features;
     uint64_t capabilities = packet->operand[2] & advanced->config.capabilities;
     if (session->has_answered || !is_under_way(session)) {
+        advanced->stats.invalid_frames++;
         refuse(advanced); /* one attempt a link */
         return;
     }
