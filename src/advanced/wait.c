@@ -211,7 +211,9 @@ int hqq_advanced_wait(struct hqq_advanced *advanced, const struct hqq_await *wai
             break;
         uint64_t now = hqq_clock_ns();
         if (now >= wait->deadline_ns) {
-            result = HQQ_ERROR_TIMEOUT;
+            result = drive_only(advanced, wait);
+            if (result == HQQ_ERROR_WOULD_BLOCK)
+                result = HQQ_ERROR_TIMEOUT;
             break;
         }
         if (advanced->progress != progress)
