@@ -351,7 +351,7 @@ static void take_next(struct hqq_advanced *advanced, struct hqq_assembly *assemb
                       const unsigned char *body, int error)
 {
     bool is_last = (chunk->flags & HQQ_FRAME_END) != 0;
-    if (error == 0 && !does_follow(assembly, chunk)) {
+    if (error == 0 && assembly->on && !does_follow(assembly, chunk)) {
         hqq_advanced_lock(advanced);
         advanced->stats.invalid_frames++;
         hqq_advanced_unlock(advanced);
