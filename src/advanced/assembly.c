@@ -329,6 +329,13 @@ static bool does_follow(const struct hqq_assembly *assembly, const struct hqq_ch
            (kind == 0 || kind == (assembly->begin.flags & HQQ_FRAME_KIND));
 }
 
+static void count_invalid(struct hqq_advanced *advanced)
+{
+    hqq_advanced_lock(advanced);
+    advanced->stats.invalid_frames++;
+    hqq_advanced_unlock(advanced);
+}
+
 static void drop_unknown(struct hqq_advanced *advanced, const struct hqq_chunk *chunk)
 {
     hqq_advanced_lock(advanced);
@@ -352,9 +359,7 @@ static void take_next(struct hqq_advanced *advanced, struct hqq_assembly *assemb
 {
     bool is_last = (chunk->flags & HQQ_FRAME_END) != 0;
     if (error == 0 && assembly->on && !does_follow(assembly, chunk)) {
-        hqq_advanced_lock(advanced);
-        advanced->stats.invalid_frames++;
-        hqq_advanced_unlock(advanced);
+        count_invalid(advanced);
         error = HQQ_ERROR_INVALID_SIZE;
     }
     if (error == 0 && assembly->on)
@@ -387,6 +392,7 @@ void hqq_assembly_take(struct hqq_advanced *advanced, const struct hqq_chunk *ch
         return;
     }
     if (assembly && (chunk->flags & HQQ_FRAME_BEGIN) != 0) { /* a second beginning: the first will have no end */
+        count_invalid(advanced);
         give_up(advanced, assembly, HQQ_ERROR_INVALID_SIZE);
         finish(advanced, assembly);
         assembly = NULL;
@@ -408,9 +414,7 @@ void hqq_assembly_take(struct hqq_advanced *advanced, const struct hqq_chunk *ch
 void hqq_assembly_take_malformed(struct hqq_advanced *advanced, uint64_t connection, uint64_t message, uint64_t flags)
 {
     struct hqq_assembly *assembly = find_exactly(advanced, connection, message, is_answer(flags));
-    hqq_advanced_lock(advanced);
-    advanced->stats.invalid_frames++;
-    hqq_advanced_unlock(advanced);
+    count_invalid(advanced);
     if (!assembly)
         return;
     give_up(advanced, assembly, HQQ_ERROR_INVALID_SIZE);
