@@ -191,8 +191,9 @@ static struct hqq_assembly *begin(struct hqq_advanced *advanced, const struct hq
     struct hqq_connection *on = hqq_connection_of_message(advanced, chunk->connection);
     bool late = is_late(advanced, chunk, on);
     struct hqq_assembly *assembly = NULL;
+    bool is_whole = (chunk->flags & HQQ_FRAME_END) != 0; /* it is not arriving: it is here */
     *ret_error = 0;
-    if (advanced->partial_count >= advanced->config.max_partial_count)
+    if (!is_whole && advanced->partial_count >= advanced->config.max_partial_count)
         *ret_error = HQQ_ERROR_TOO_MANY_MESSAGES;
     else if (!(assembly = talloc_zero(advanced->memory, struct hqq_assembly)))
         *ret_error = -ENOMEM;
