@@ -337,13 +337,24 @@ static void count_invalid(struct hqq_advanced *advanced)
     hqq_advanced_unlock(advanced);
 }
 
+/* The peer has used up credit for a chunk, whatever becomes of the message. With the lock. */
+static int charge(struct hqq_advanced *advanced, const struct hqq_assembly *assembly, const struct hqq_chunk *chunk)
+{
+    struct hqq_connection *on = hqq_connection_of_message(advanced, chunk->connection);
+    if (!on || (assembly && is_answer(assembly->begin.flags)))
+        return 0;
+    return hqq_credit_charge(advanced, on, chunk);
+}
+
 static void drop_unknown(struct hqq_advanced *advanced, const struct hqq_chunk *chunk)
 {
     hqq_advanced_lock(advanced);
-    if (!hqq_connection_of_message(advanced, chunk->connection) || (chunk->flags & HQQ_FRAME_ABORT) != 0)
+    if (!hqq_connection_of_message(advanced, chunk->connection) || (chunk->flags & HQQ_FRAME_ABORT) != 0) {
         advanced->stats.late_frames++;
-    else
+    } else {
         advanced->stats.invalid_frames++;
+        (void)charge(advanced, NULL, chunk);
+    }
     hqq_advanced_unlock(advanced);
 }
 
@@ -405,8 +416,9 @@ void hqq_assembly_take(struct hqq_advanced *advanced, const struct hqq_chunk *ch
     hqq_advanced_lock(advanced);
     if (!assembly)
         assembly = begin(advanced, chunk, &error);
-    if (assembly && assembly->on && error == 0)
-        error = hqq_credit_charge(advanced, assembly->on, chunk);
+    int refusal = charge(advanced, assembly, chunk);
+    if (error == 0)
+        error = refusal;
     hqq_advanced_unlock(advanced);
     if (assembly)
         take_next(advanced, assembly, chunk, body, error);
