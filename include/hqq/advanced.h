@@ -68,7 +68,8 @@ struct hqq_advanced_config {
     uint64_t max_partial_count;  /* messages that may be arriving at once; default 256 */
     uint64_t max_partial_bytes;  /* memory for those; default 4 * max_message */
     uint64_t max_received_bytes; /* messages that wait to be received, of all connections: beyond it nothing more is
-                                     taken from the link; default 4 * max_message */
+                                     taken from the link. As much again of requests that wait: beyond it they are
+                                     refused. Default 4 * max_message */
     uint64_t max_connections;    /* default 1024 */
     uint64_t max_calls;          /* calls under way, and requests waiting to be served; default 1024 each */
     uint64_t max_posted_bytes;   /* by hqq_advanced_post() and not sent yet; default max_message */

@@ -152,6 +152,8 @@ static int judge(struct hqq_advanced *advanced, const struct hqq_chunk *chunk)
         return HQQ_ERROR_INVALID_OP;
     if ((chunk->flags & HQQ_FRAME_REQUEST) != 0 && advanced->requests >= advanced->config.max_calls)
         return HQQ_ERROR_TOO_MANY_CALLS;
+    if ((chunk->flags & HQQ_FRAME_REQUEST) != 0 && advanced->request_bytes >= advanced->config.max_received_bytes)
+        return HQQ_ERROR_TOO_MANY_BYTES;
     return 0;
 }
 

@@ -32,6 +32,7 @@ void hqq_call_request(struct hqq_advanced *advanced, struct hqq_connection *on, 
     *advanced->last_request = request;
     advanced->last_request = &request->next;
     advanced->requests++;
+    advanced->request_bytes += received->length;
     advanced->stats.requests_received++;
     hqq_advanced_wake(advanced, &advanced->first_request);
     hqq_advanced_wake(advanced, advanced); /* who processes */
@@ -84,6 +85,7 @@ static struct hqq_request *take(struct hqq_advanced *advanced, bool is_handled)
     if (!*at)
         advanced->last_request = at;
     advanced->requests--;
+    advanced->request_bytes -= request->received.length;
     struct hqq_connection *on = hqq_connection_of_message(advanced, request->received.connection);
     if (on)
         hqq_credit_return(advanced, on, request->cost);

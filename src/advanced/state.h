@@ -232,7 +232,7 @@ struct hqq_advanced {
     struct hqq_pending *calls[HQQ_BUCKETS];
     uint64_t call_count;
     struct hqq_request *first_request, **last_request;
-    uint64_t requests;
+    uint64_t requests, request_bytes; /* that wait */
     struct hqq_handler *handlers;
     size_t handler_count;
     struct hqq_stream_taker *streams;

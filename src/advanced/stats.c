@@ -19,7 +19,7 @@ int hqq_advanced_get_stats(struct hqq_advanced *advanced, struct hqq_advanced_st
     stats.partial_messages = advanced->partial_count;
     stats.partial_bytes = advanced->partial_bytes;
     stats.waiting_messages = advanced->waiting_count + advanced->requests;
-    stats.waiting_bytes = advanced->waiting_bytes;
+    stats.waiting_bytes = advanced->waiting_bytes + advanced->request_bytes;
     stats.calls = advanced->call_count;
     *ret_stats = stats;
     return hqq_advanced_end(advanced, 0);
