@@ -30,6 +30,21 @@ static void take_out(struct hqq_advanced *advanced, struct hqq_item *item)
         hqq_schedule_remove(advanced, on);
 }
 
+/* Queues what tells the peer to drop what it has of a message, if it has anything. */
+static void say_aborted(struct hqq_advanced *advanced, const struct hqq_item *item)
+{
+    const struct hqq_chunk chunk = {
+        .connection = item->chunk.connection,
+        .message = item->chunk.message,
+        .flags = HQQ_FRAME_ABORT | (item->chunk.flags & HQQ_FRAME_KIND),
+    };
+    struct hqq_packet packet = hqq_chunk_packet(&chunk, 0);
+    if (!item->is_begun || item->chunk.offset == item->chunk.total)
+        return;
+    advanced->stats.messages_aborted++;
+    (void)hqq_output_control(advanced, &packet); /* without memory for it the peer keeps its part of the message */
+}
+
 /* The item is out of its queue, and has come to its end. */
 static void settle(struct hqq_advanced *advanced, struct hqq_item *item, int result)
 {
@@ -37,6 +52,8 @@ static void settle(struct hqq_advanced *advanced, struct hqq_item *item, int res
     item->state = result == 0 ? HQQ_ITEM_DONE : HQQ_ITEM_FAILED;
     item->result = result;
     if (item->is_posted) {
+        if (result != 0) /* who waits for an item does this himself */
+            say_aborted(advanced, item);
         advanced->posted_bytes -= item->original;
         talloc_free(item);
     } else {
@@ -227,6 +244,8 @@ void hqq_output_push(struct hqq_advanced *advanced)
 
 int hqq_output_control(struct hqq_advanced *advanced, const struct hqq_packet *packet)
 {
+    if (advanced->output_ended != 0)
+        return 0; /* it will never be sent, and must not pile up */
     struct hqq_control *control = talloc(advanced->memory, struct hqq_control);
     if (!control)
         return -ENOMEM;
@@ -293,17 +312,8 @@ static void cancel(struct hqq_advanced *advanced, struct hqq_item *item, int res
 
 void hqq_output_abort_message(struct hqq_advanced *advanced, const struct hqq_item *item)
 {
-    const struct hqq_chunk chunk = {
-        .connection = item->chunk.connection,
-        .message = item->chunk.message,
-        .flags = HQQ_FRAME_ABORT | (item->chunk.flags & HQQ_FRAME_KIND),
-    };
-    struct hqq_packet packet = hqq_chunk_packet(&chunk, 0);
-    if (!item->is_begun || item->chunk.offset == item->chunk.total)
-        return;
-    advanced->stats.messages_aborted++;
-    if (hqq_output_control(advanced, &packet) == 0)
-        hqq_output_push(advanced);
+    say_aborted(advanced, item);
+    hqq_output_push(advanced);
 }
 
 int hqq_output_finish(struct hqq_advanced *advanced, struct hqq_item *item, uint64_t deadline_ns)
