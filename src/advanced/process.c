@@ -37,16 +37,22 @@ static void take_all(struct hqq_advanced *advanced)
     hqq_output_push(advanced);
 }
 
+/* The link whose handler this thread is in; NULL: in none. */
+static __thread const struct hqq_advanced *handling;
+
 /* Runs the handlers of the requests that wait, without the lock. */
 static void run_handlers(struct hqq_advanced *advanced)
 {
     struct hqq_handler handler;
     struct hqq_request *request;
+    const struct hqq_advanced *outer = handling; /* a handler of one link may drive another */
+    handling = advanced;
     while ((request = hqq_call_next_handled(advanced, &handler)) != NULL) {
         hqq_advanced_unlock(advanced);
         handler.handle(request, handler.arg);
         hqq_advanced_lock(advanced);
     }
+    handling = outer;
     hqq_output_push(advanced);
 }
 
@@ -74,7 +80,7 @@ int hqq_advanced_process(struct hqq_advanced *advanced, uint64_t deadline_ns)
     int result = hqq_advanced_begin(advanced);
     if (result != 0)
         return result;
-    if (hqq_load32_relaxed(&advanced->callback_thread) == hqq_thread_self())
+    if (handling == advanced || hqq_load32_relaxed(&advanced->callback_thread) == hqq_thread_self())
         return hqq_advanced_end(advanced, HQQ_ERROR_INVALID_OP);
     return hqq_advanced_end(advanced, process(advanced, deadline_ns));
 }
