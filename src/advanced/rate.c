@@ -1,10 +1,13 @@
 #include "advanced/rate.h"
 
+#include <hqq/link.h>
+
 #include "platform/clock.h"
 
 static uint64_t span_ns(const struct hqq_rate *rate, uint64_t bytes)
 {
-    return (uint64_t)((double)bytes * (double)HQQ_NS_PER_S / (double)rate->bytes_per_second);
+    double ns = (double)bytes * (double)HQQ_NS_PER_S / (double)rate->bytes_per_second;
+    return ns < (double)INT64_MAX ? (uint64_t)ns : HQQ_FOREVER;
 }
 
 void hqq_rate_set(struct hqq_rate *rate, uint64_t bytes_per_second, uint64_t burst)
