@@ -5,6 +5,7 @@
 #include "advanced/call.h"
 #include "advanced/connection.h"
 #include "advanced/credit.h"
+#include "advanced/output.h"
 #include "advanced/process.h"
 #include "advanced/wait.h"
 #include "platform/clock.h"
@@ -126,6 +127,8 @@ int hqq_inbox_receive(struct hqq_advanced *advanced, struct hqq_connection *on, 
         *ret_received = arrival->received;
     talloc_free(arrival);
     hqq_event_update(advanced);
+    if (advanced->first_control) /* the peer may be waiting for this credit, and this be our last call for long */
+        hqq_output_push(advanced);
     return result;
 }
 

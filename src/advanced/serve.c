@@ -123,6 +123,8 @@ int hqq_advanced_serve(struct hqq_advanced *advanced, uint64_t deadline_ns, stru
     if (request) {
         *ret_request = request;
         result = 0;
+        if (advanced->first_control) /* its credit */
+            hqq_output_push(advanced);
     } else if (result == 0) {
         result = HQQ_ERROR_WOULD_BLOCK; /* another thread was faster, and may be answering it */
     }
