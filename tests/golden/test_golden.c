@@ -10,48 +10,19 @@
 
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <hqq/error.h>
 
+#include "golden/image.h"
 #include "golden/scene.h"
-#include "layout/layout.h"
 #include "support/region.h"
-
-#define IMAGE_PAGE 4096
-#define IMAGE_LENGTH 20480 /* of all of them */
 
 static const char *const advanced[] = {
     "adv-negotiate-pending", "adv-ack-pending",     "adv-negotiate-refused", "adv-large-pending",
     "adv-large-and-empty",   "adv-request-pending", "adv-responses-pending", "adv-create-pending",
     "adv-create-refused",    "adv-stream-open",
 };
-
-static const char *folder(void)
-{
-    const char *given = getenv("HQQ_ABI_DIR");
-    return given && *given ? given : HQQ_SOURCE_DIR "/../shared/abi";
-}
-
-/* A copy of an image, in memory that a link can be opened in. */
-static struct region load(const char *name)
-{
-    char command[4096];
-    struct region region = region_new(IMAGE_LENGTH);
-    int length = snprintf(command, sizeof(command), "gzip -dc '%s/%s.bin.gz'", folder(), name);
-    assert_in_range(length, 1, sizeof(command) - 1);
-    FILE *image = popen(command, "r");
-    assert_non_null(image);
-    size_t read = fread(region.base, 1, IMAGE_LENGTH, image);
-    int rest = fgetc(image);
-    assert_int_equal(pclose(image), 0);
-    assert_int_equal(read, IMAGE_LENGTH);
-    assert_int_equal(rest, EOF);
-    return region;
-}
 
 static struct hqq_link *attach(const struct region *region, enum hqq_role role)
 {
@@ -84,7 +55,7 @@ static void what_is_pending_in_an_image_is_read(void **state)
     (void)state;
     for (size_t i = 0; i < scene_count; i++) {
         struct hqq_link_stats stats;
-        struct region region = load(scenes[i].name);
+        struct region region = image_load(scenes[i].name);
         struct hqq_link *secondary = attach(&region, HQQ_ROLE_SECONDARY);
         struct hqq_link *primary = attach(&region, HQQ_ROLE_PRIMARY);
         assert_int_equal(hqq_link_buffer_count(primary), scenes[i].buffer_count);
@@ -103,7 +74,7 @@ static void what_is_pending_in_an_image_is_read(void **state)
 static void an_image_goes_on_to_be_used(void **state)
 {
     (void)state;
-    struct region region = load("std-wrapped");
+    struct region region = image_load("std-wrapped");
     struct hqq_link *secondary = attach(&region, HQQ_ROLE_SECONDARY);
     struct hqq_link *primary = attach(&region, HQQ_ROLE_PRIMARY);
     unsigned char found[64];
@@ -126,7 +97,7 @@ static void the_same_steps_leave_the_same_bytes(void **state)
 {
     (void)state;
     for (size_t i = 0; i < scene_count; i++) {
-        struct region image = load(scenes[i].name);
+        struct region image = image_load(scenes[i].name);
         struct pair pair = pair_open(scenes[i].buffer_count, scenes[i].buffer_size);
         scenes[i].perform(&pair);
         const unsigned char *ours = pair.region.base, *theirs = image.base;
@@ -144,7 +115,7 @@ static void both_ends_attach_to_every_advanced_image(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(advanced) / sizeof(advanced[0]); i++) {
-        struct region region = load(advanced[i]);
+        struct region region = image_load(advanced[i]);
         struct hqq_link *secondary = attach(&region, HQQ_ROLE_SECONDARY);
         struct hqq_link *primary = attach(&region, HQQ_ROLE_PRIMARY);
         assert_int_equal(hqq_link_buffer_count(primary), 8);
@@ -159,7 +130,7 @@ static void both_ends_attach_to_every_advanced_image(void **state)
 static void a_request_of_one_chunk_is_a_datagram_to_a_standard_reader(void **state)
 {
     (void)state;
-    struct region region = load("adv-request-pending");
+    struct region region = image_load("adv-request-pending");
     struct hqq_link *secondary = attach(&region, HQQ_ROLE_SECONDARY);
     unsigned char found[64];
     size_t length;
@@ -179,9 +150,7 @@ int main(void)
         cmocka_unit_test(both_ends_attach_to_every_advanced_image),
         cmocka_unit_test(a_request_of_one_chunk_is_a_datagram_to_a_standard_reader),
     };
-    if (access(folder(), R_OK) != 0 || hqq_page_size() != IMAGE_PAGE) {
-        fprintf(stderr, "no images in %s for this page size\n", folder());
+    if (!image_is_there())
         return 77;
-    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
