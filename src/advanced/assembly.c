@@ -236,9 +236,10 @@ static int learn_size(struct hqq_advanced *advanced, struct hqq_assembly *assemb
 static int put(struct hqq_advanced *advanced, struct hqq_assembly *assembly, const unsigned char *bytes, uint64_t count)
 {
     if (assembly->stream.take) {
-        if (!assembly->is_stream_begun && hand_over(advanced, assembly, HQQ_STREAM_BEGIN, NULL, 0, 0) != 0)
-            return HQQ_ERROR_CANCELED;
+        bool is_begun = assembly->is_stream_begun;
         assembly->is_stream_begun = true;
+        if (!is_begun && hand_over(advanced, assembly, HQQ_STREAM_BEGIN, NULL, 0, 0) != 0)
+            return HQQ_ERROR_CANCELED;
         if (count != 0 && hand_over(advanced, assembly, HQQ_STREAM_DATA, bytes, count, 0) != 0)
             return HQQ_ERROR_CANCELED;
     } else if (bytes && count != 0) {
