@@ -248,6 +248,7 @@ static void leave(struct hqq_advanced *advanced, struct hqq_connection *connecti
 {
     connection->is_user_held = false;
     hqq_inbox_clear(advanced, &connection->inbox);
+    hqq_event_update(advanced);
     if (connection->state != HQQ_CONNECTION_CLOSED) {
         connection->state = HQQ_CONNECTION_CLOSING;
         connection->close_reason = reason;

@@ -158,6 +158,7 @@ int hqq_advanced_handle(struct hqq_advanced *advanced, uint64_t method, hqq_requ
     *handler = (struct hqq_handler){method, handle, arg};
     if (!handle) /* the last one takes its place */
         *handler = advanced->handlers[--advanced->handler_count];
+    hqq_event_update(advanced);
     hqq_advanced_wake_all(advanced); /* requests that wait may be somebody else's now */
     return hqq_advanced_end(advanced, 0);
 }
