@@ -17,13 +17,14 @@
 /* What a call of hqq_advanced_process() waits for. */
 struct work {
     struct hqq_advanced *advanced;
-    uint64_t progress; /* as it was before */
+    uint64_t progress;  /* as it was before */
+    bool is_dispatcher; /* it ends when that is to stop */
 };
 
 static bool is_anything_done(void *arg)
 {
     const struct work *work = arg;
-    return work->advanced->progress != work->progress || work->advanced->is_stopping ||
+    return work->advanced->progress != work->progress || (work->is_dispatcher && work->advanced->is_stopping) ||
            hqq_call_has_request(work->advanced, true);
 }
 
@@ -56,9 +57,9 @@ static void run_handlers(struct hqq_advanced *advanced)
     hqq_output_push(advanced);
 }
 
-static int process(struct hqq_advanced *advanced, uint64_t deadline_ns)
+static int process(struct hqq_advanced *advanced, uint64_t deadline_ns, bool is_dispatcher)
 {
-    struct work work = {advanced, advanced->progress};
+    struct work work = {advanced, advanced->progress, is_dispatcher};
     const struct hqq_await wait = {
         .object = advanced,
         .is_ready = is_anything_done,
@@ -82,7 +83,7 @@ int hqq_advanced_process(struct hqq_advanced *advanced, uint64_t deadline_ns)
         return result;
     if (handling == advanced || hqq_load32_relaxed(&advanced->callback_thread) == hqq_thread_self())
         return hqq_advanced_end(advanced, HQQ_ERROR_INVALID_OP);
-    return hqq_advanced_end(advanced, process(advanced, deadline_ns));
+    return hqq_advanced_end(advanced, process(advanced, deadline_ns, false));
 }
 
 static bool is_flushed(void *arg)
@@ -134,7 +135,7 @@ static void *dispatch(void *arg)
     int result = 0;
     hqq_advanced_lock(advanced);
     while (!advanced->is_stopping && (result == 0 || result == HQQ_ERROR_TIMEOUT))
-        result = process(advanced, HQQ_FOREVER);
+        result = process(advanced, HQQ_FOREVER, true);
     hqq_advanced_unlock(advanced);
     return NULL;
 }
