@@ -53,7 +53,7 @@ static int tear_down(void **state)
 static void put(uint64_t message, uint64_t total, uint64_t offset, uint64_t size, uint64_t flags)
 {
     const struct hqq_chunk chunk = {0, message, total, offset, size, flags, 0};
-    by_hand_chunk(&hand, &chunk, size <= SIZE && offset + size <= sizeof(bytes) ? bytes + offset : NULL);
+    by_hand_chunk(&hand, &chunk, size <= SIZE && offset <= sizeof(bytes) - SIZE ? bytes + offset : NULL);
 }
 
 static int receive_none(void)
