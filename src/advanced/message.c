@@ -70,7 +70,9 @@ static void *compress(struct hqq_advanced *advanced, struct hqq_item *item)
 /* Nothing may be queued any more on a connection that was closed while the lock was given up. */
 static int check_open(const struct hqq_message_out *out)
 {
-    return out->on->state == HQQ_CONNECTION_OPEN ? 0 : HQQ_ERROR_CLOSED;
+    if (out->on->state == HQQ_CONNECTION_OPEN)
+        return 0;
+    return out->on->advanced->ended != 0 ? out->on->advanced->ended : HQQ_ERROR_CLOSED;
 }
 
 int hqq_message_send(struct hqq_advanced *advanced, const struct hqq_message_out *out, uint64_t deadline_ns,

@@ -271,6 +271,21 @@ static void what_was_received_before_can_be_taken_after(void **state)
     assert_ends(1);
 }
 
+static void connections_say_how_the_link_ended(void **state)
+{
+    (void)state;
+    struct hqq_connection *ends[2];
+    struct hqq_received received;
+    duo_connect(&duo, ends);
+    assert_int_equal(hqq_advanced_send(duo.end[0], 0, bytes, BODY, 0), 0);
+    payload(position(0))[0] ^= 1;
+    assert_int_equal(advanced_drive(duo.end[1]), HQQ_ERROR_AUTH);
+    assert_int_equal(hqq_connection_send(ends[1], "x", 1, HQQ_FOREVER), HQQ_ERROR_AUTH);
+    assert_int_equal(hqq_connection_post(ends[1], "x", 1), HQQ_ERROR_AUTH);
+    assert_int_equal(hqq_connection_receive(ends[1], HQQ_FOREVER, &received), HQQ_ERROR_AUTH);
+    assert_int_equal(hqq_connection_call(ends[1], 1, "x", 1, HQQ_FOREVER, NULL, NULL), HQQ_ERROR_AUTH);
+}
+
 /* Whoever sits between the ends and weakens what they agree on gives them different keys. */
 static void a_negotiation_that_was_tampered_with_gives_different_keys(void **state)
 {
@@ -309,6 +324,7 @@ int main(void)
         TEST(chunks_that_nobody_sealed_end_the_link),
         TEST(a_datagram_that_nobody_sealed_is_dropped),
         TEST(what_was_received_before_can_be_taken_after),
+        TEST(connections_say_how_the_link_ended),
         TEST(a_negotiation_that_was_tampered_with_gives_different_keys),
     };
     if ((hqq_advanced_supported_features() & HQQ_FEATURE_ENCRYPTION) == 0)
