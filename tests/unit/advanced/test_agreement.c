@@ -207,10 +207,13 @@ static void take_what_the_original_knows(void)
     struct hqq_packet packet;
     while (by_hand_take(&hand, &packet, NULL, 0)) {
         assert_true(packet.opcode <= HQQ_OPCODE_PROTO_ACK);
-        if (packet.opcode == HQQ_OPCODE_CONN_COPY)
+        if (packet.opcode == HQQ_OPCODE_CONN_COPY) {
             assert_int_equal(packet.operand[5] & ~UINT64_C(0x3f), 0);
-        else
+            if ((packet.operand[5] & HQQ_FRAME_BEGIN) == 0)
+                assert_int_equal(packet.operand[6], 0); /* the method is said once */
+        } else {
             assert_int_equal(packet.operand[3] | packet.operand[4] | packet.operand[5] | packet.operand[6], 0);
+        }
     }
     (void)advanced_drive(hand.advanced);
 }
@@ -235,6 +238,10 @@ static void a_peer_that_speaks_the_original_sees_nothing_new(void **state)
     assert_int_equal(advanced_stats(hand.advanced).messages_sent, 1);
     assert_int_equal(advanced_stats(hand.advanced).chunks_sent, sizeof(zeroes) / SIZE);
 
+    take_what_the_original_knows();
+
+    struct hqq_pending *pending;
+    assert_int_equal(hqq_pending_begin(hand.advanced, NULL, 5, zeroes, 3 * SIZE, 0, &pending), 0);
     take_what_the_original_knows();
 
     /* Much more than a window is received, on a connection and on none. */
