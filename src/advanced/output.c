@@ -245,7 +245,7 @@ void hqq_output_push(struct hqq_advanced *advanced)
 int hqq_output_control(struct hqq_advanced *advanced, const struct hqq_packet *packet)
 {
     if (advanced->output_ended != 0)
-        return 0; /* it will never be sent, and must not pile up */
+        return advanced->output_ended;
     struct hqq_control *control = talloc(advanced->memory, struct hqq_control);
     if (!control)
         return -ENOMEM;

@@ -10,7 +10,7 @@
 /* Sends what can be sent without waiting. Afterwards room_wanted and rate_until_ns say what the rest waits for. */
 void hqq_output_push(struct hqq_advanced *advanced);
 
-/* Queues a control packet. 0 or -ENOMEM. */
+/* Queues a control packet. 0, -ENOMEM, or why nothing can be sent any more. */
 int hqq_output_control(struct hqq_advanced *advanced, const struct hqq_packet *packet);
 
 /* Queues a message, or a piece of one, on its connection, and sends what can be sent: one that is posted may be gone
