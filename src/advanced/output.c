@@ -51,6 +51,8 @@ static void settle(struct hqq_advanced *advanced, struct hqq_item *item, int res
     struct hqq_connection *on = item->on;
     item->state = result == 0 ? HQQ_ITEM_DONE : HQQ_ITEM_FAILED;
     item->result = result;
+    if (result != 0)
+        hqq_advanced_wake(advanced, &advanced->first_control); /* who flushes: it may have been the last */
     if (item->is_posted) {
         if (result != 0) /* who waits for an item does this himself */
             say_aborted(advanced, item);
