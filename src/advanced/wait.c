@@ -113,13 +113,14 @@ static void wait_once(struct hqq_advanced *advanced, struct hqq_waiter *waiter, 
     bool lacks_room = advanced->room_wanted != 0 && !advanced->is_sending;
     bool may_take = hqq_input_may_take(advanced);
     uint64_t look = earlier(until, now + *look_ns);
+    waiter->is_called = false; /* what it was called for has been looked at */
 
     if (lacks_room && wait->kind == HQQ_AWAIT_SLOT && !does_anybody_wait_for_room(advanced)) {
         if (may_take && take(advanced, waiter, 0)) {
             *look_ns = LOOK_FIRST_NS;
             return;
         }
-        if (advanced->room_wanted != 0)
+        if (advanced->room_wanted != 0 && !waiter->is_called) /* or it was while it looked */
             wait_for_room(advanced, waiter, hqq_input_may_take(advanced) ? look : until);
     } else if (may_take) {
         (void)take(advanced, waiter, lacks_room ? look : until);
