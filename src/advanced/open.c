@@ -42,7 +42,8 @@ int hqq_advanced_end(struct hqq_advanced *advanced, int result)
     if (result != 0 && result != HQQ_ERROR_TIMEOUT && result != HQQ_ERROR_WOULD_BLOCK)
         advanced->stats.errors++;
     if (advanced->first_control)
-        hqq_output_push(advanced); /* the next call may be long in coming */
+        hqq_output_push(advanced); /* what this call owes the peer */
+    hqq_advanced_hand_over(advanced);
     hqq_advanced_unlock(advanced);
     return result;
 }

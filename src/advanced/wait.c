@@ -55,6 +55,18 @@ void hqq_advanced_wake_all(struct hqq_advanced *advanced)
         call_waiter(advanced, waiter);
 }
 
+void hqq_advanced_hand_over(struct hqq_advanced *advanced)
+{
+    bool lacks_something = advanced->room_wanted != 0 || advanced->rate_until_ns != HQQ_FOREVER;
+    if (!hqq_input_may_take(advanced) && !lacks_something)
+        return;
+    for (struct hqq_waiter *waiter = advanced->waiters; waiter; waiter = waiter->next) {
+        if (waiter->is_called || waiter->is_looking)
+            return;
+    }
+    hqq_advanced_wake_one(advanced);
+}
+
 /* ---- Ways to wait ---------------------------------------------------------------------------------------------- */
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -114,19 +126,24 @@ static void wait_once(struct hqq_advanced *advanced, struct hqq_waiter *waiter, 
     bool may_take = hqq_input_may_take(advanced);
     uint64_t look = earlier(until, now + *look_ns);
     waiter->is_called = false; /* what it was called for has been looked at */
+    waiter->is_looking = lacks_room;
 
     if (lacks_room && wait->kind == HQQ_AWAIT_SLOT && !does_anybody_wait_for_room(advanced)) {
         if (may_take && take(advanced, waiter, 0)) {
+            waiter->is_looking = false;
             *look_ns = LOOK_FIRST_NS;
             return;
         }
-        if (advanced->room_wanted != 0 && !waiter->is_called) /* or it was while it looked */
-            wait_for_room(advanced, waiter, hqq_input_may_take(advanced) ? look : until);
+        if (advanced->room_wanted != 0 && !waiter->is_called) { /* or it was while it looked */
+            waiter->is_looking = hqq_input_may_take(advanced);
+            wait_for_room(advanced, waiter, waiter->is_looking ? look : until);
+        }
     } else if (may_take) {
         (void)take(advanced, waiter, lacks_room ? look : until);
     } else {
         sleep_until(advanced, waiter, lacks_room ? look : until);
     }
+    waiter->is_looking = false;
     *look_ns = *look_ns * 2 < LOOK_LAST_NS ? *look_ns * 2 : LOOK_LAST_NS;
 }
 

@@ -36,4 +36,7 @@ void hqq_advanced_wake(struct hqq_advanced *advanced, const void *object);
 void hqq_advanced_wake_one(struct hqq_advanced *advanced);
 void hqq_advanced_wake_all(struct hqq_advanced *advanced);
 
+/* A call that drove the link, and did not wait, ends: wakes one that waits if nobody drives now. With the lock. */
+void hqq_advanced_hand_over(struct hqq_advanced *advanced);
+
 #endif
