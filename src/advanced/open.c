@@ -34,6 +34,7 @@ int hqq_advanced_begin(struct hqq_advanced *advanced)
     if (hqq_link_guard(advanced->link) == HQQ_ERROR_FORKED)
         return HQQ_ERROR_FORKED;
     hqq_advanced_lock(advanced);
+    advanced->inside++;
     return 0;
 }
 
@@ -44,6 +45,8 @@ int hqq_advanced_end(struct hqq_advanced *advanced, int result)
     if (advanced->first_control)
         hqq_output_push(advanced); /* what this call owes the peer */
     hqq_advanced_hand_over(advanced);
+    if (--advanced->inside == 0)
+        (void)pthread_cond_broadcast(&advanced->outside);
     hqq_advanced_unlock(advanced);
     return result;
 }

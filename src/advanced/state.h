@@ -188,8 +188,8 @@ struct hqq_advanced {
     bool is_taking, is_sending; /* somebody has the role */
     bool is_closing;
     hqq_atomic_u32 callback_thread; /* the thread in which a stream's function runs; 0: none */
-    uint64_t inside;                /* calls that wait */
-    pthread_cond_t outside;         /* none does any more */
+    uint64_t inside;                /* calls under way, for hqq_advanced_close() to wait for */
+    pthread_cond_t outside;         /* none is any more */
     struct hqq_waiter *waiters;
     uint64_t progress; /* packets taken and put: moves with each */
 

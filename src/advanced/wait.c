@@ -167,7 +167,6 @@ static void enter(struct hqq_advanced *advanced, struct hqq_waiter *waiter)
     (void)pthread_condattr_destroy(&attributes);
     waiter->next = advanced->waiters;
     advanced->waiters = waiter;
-    advanced->inside++;
 }
 
 /* Somebody must go on driving, if anybody still waits. */
@@ -179,8 +178,6 @@ static void leave(struct hqq_advanced *advanced, struct hqq_waiter *waiter)
     *at = waiter->next;
     (void)pthread_cond_destroy(&waiter->cond);
     hqq_advanced_wake_one(advanced);
-    if (--advanced->inside == 0)
-        (void)pthread_cond_broadcast(&advanced->outside);
 }
 
 /* Everything that can be done at once. */
