@@ -93,7 +93,7 @@ static void count_begun(struct hqq_advanced *advanced, const struct hqq_item *it
 
 /* ---- Putting ----------------------------------------------------------------------------------------------------- */
 
-/* A sealed control packet has its tag in its last two operands; an abort, which needs those, in its slot. */
+/* A sealed control packet has its tag in its last two operands; an empty chunk, which needs those, in its slot. */
 static void put_control(struct hqq_advanced *advanced, uint64_t position, struct hqq_packet *packet)
 {
     struct hqq_session *session = &advanced->session;

@@ -39,16 +39,22 @@ void hqq_call_request(struct hqq_advanced *advanced, struct hqq_connection *on, 
     hqq_event_update(advanced);
 }
 
+/* A control packet, as these are bounded: a peer that goes on calling without reading what it gets is not listened to. */
 void hqq_call_refuse(struct hqq_advanced *advanced, struct hqq_connection *on, const struct hqq_chunk *begin, int error)
 {
-    const struct hqq_message_out out = {
-        .on = on,
+    const struct hqq_chunk chunk = {
         .connection = begin->connection,
         .message = begin->message,
-        .flags = HQQ_FRAME_RESPONSE | HQQ_FRAME_ERROR,
+        .flags = HQQ_FRAME_BEGIN | HQQ_FRAME_END | HQQ_FRAME_RESPONSE | HQQ_FRAME_ERROR,
         .method = error > 0 ? (uint64_t)error : HQQ_ERROR_INVALID_OP,
     };
-    (void)hqq_message_post(advanced, &out); /* without memory for it the caller runs into its deadline */
+    struct hqq_packet packet = hqq_chunk_packet(&chunk, 0);
+    if (on->state != HQQ_CONNECTION_OPEN || hqq_output_control(advanced, &packet) != 0)
+        return; /* without memory for it the caller runs into its deadline */
+    advanced->stats.messages_sent++;
+    advanced->stats.responses_sent++;
+    advanced->stats.error_responses_sent++;
+    on->messages_sent++;
 }
 
 static const struct hqq_handler *handler_of(const struct hqq_advanced *advanced, uint64_t method)
