@@ -161,7 +161,7 @@ static void handle_ack(struct hqq_advanced *advanced, const struct hqq_packet *p
         HQQ_VERSION_MINOR(version) > HQQ_VERSION_MINOR(session->asked_version) ||
         (features & ~session->asked_features) != 0 || (capabilities & ~session->asked_capabilities) != 0 ||
         lacks_required(advanced, features))
-        fail(advanced, HQQ_ERROR_INVALID_OP);
+        refuse(advanced); /* who answered waits for more */
     else
         agree(advanced, version, features, capabilities);
 }
@@ -241,7 +241,7 @@ bool hqq_session_handle(struct hqq_advanced *advanced, const struct hqq_packet *
         handle_ack(advanced, packet);
         return true;
     case HQQ_OPCODE_ERROR:
-        if (packet->operand[0] != 0 || !is_under_way(session) || !session->has_asked)
+        if (packet->operand[0] != 0 || !is_under_way(session) || (!session->has_asked && !session->has_answered))
             return false;
         fail(advanced, hqq_wire_error(packet->operand[1]));
         return true;
