@@ -177,7 +177,7 @@ int hqq_advanced_stop(struct hqq_advanced *advanced)
     int result = hqq_advanced_begin(advanced);
     if (result != 0)
         return result;
-    if (!advanced->is_dispatching || pthread_equal(pthread_self(), advanced->dispatcher))
+    if (!advanced->is_dispatching || advanced->is_stopping || pthread_equal(pthread_self(), advanced->dispatcher))
         return hqq_advanced_end(advanced, HQQ_ERROR_INVALID_OP);
     advanced->is_stopping = true;
     hqq_advanced_wake(advanced, advanced);
