@@ -277,6 +277,7 @@ int hqq_output_queue(struct hqq_advanced *advanced, struct hqq_item *item)
     struct hqq_connection *on = hqq_connection_get(item->on);
     struct hqq_item **at = place_for(on, item);
     item->state = HQQ_ITEM_QUEUED;
+    item->is_canceled = false; /* the piece before it may have been, and have been sent all the same */
     item->queued_ns = hqq_clock_ns();
     item->next = *at;
     *at = item;
