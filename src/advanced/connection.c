@@ -292,7 +292,9 @@ int hqq_advanced_dial(struct hqq_advanced *advanced, uint64_t deadline_ns, struc
     };
     result = hqq_advanced_wait(advanced, &wait);
     if (result == 0 && connection->state != HQQ_CONNECTION_OPEN)
-        result = connection->refusal != 0 ? connection->refusal : HQQ_ERROR_CLOSED;
+        result = connection->refusal != 0 ? connection->refusal
+                 : advanced->ended != 0   ? advanced->ended
+                                          : HQQ_ERROR_CLOSED;
     if (result == 0)
         *ret_connection = connection;
     else
