@@ -43,7 +43,7 @@ struct ledger {
 struct side {
     struct hqq_advanced *advanced;
     struct ledger *ledger;
-    uint64_t got; /* messages */
+    _Atomic uint64_t got; /* messages; a stream's are counted by whoever takes */
 };
 
 /* What each of the two does in an exchange. The survivor's returns how it ended. */
@@ -90,7 +90,7 @@ static int receive_all(struct side *side)
         result = receive_one(side, NULL);
     } while (result == 0);
     if (side->got < atomic_load(&side->ledger->whole))
-        heavy_fail("%llu messages came of %llu that were sent", (unsigned long long)side->got,
+        heavy_fail("%llu messages came of %llu that were sent", (unsigned long long)atomic_load(&side->got),
                    (unsigned long long)atomic_load(&side->ledger->whole));
     return result;
 }

@@ -272,25 +272,31 @@ static void put_message(struct scene *scene, struct input *input)
     } while (chunk.offset < chunk.total);
 }
 
+/* A packet of any kind. The bytes in its slot are those of a message by the number that it says. */
+static void put_any(struct scene *scene, const struct hqq_packet *packet)
+{
+    uint8_t body[SIZE];
+    bool is_chunk = packet->opcode == HQQ_OPCODE_CONN_COPY;
+    for (size_t i = 0; i < SIZE; i++)
+        body[i] = is_chunk ? proof(packet->operand[0], packet->operand[1], packet->operand[3] + i) : proof(0, 0, i);
+    put(scene, *packet, body, SIZE);
+}
+
 static void put_control(struct scene *scene, struct input *input)
 {
     struct hqq_packet packet = {.opcode = take(input)};
     for (int i = 0; i < 5; i++)
         packet.operand[i] = take_number(input);
-    put(scene, packet, NULL, 0);
+    put_any(scene, &packet);
 }
 
-/* Its bytes in the slot are those of a message by the number that it says, as far as there can be one. */
 static void put_words(struct scene *scene, struct input *input)
 {
     struct hqq_packet packet;
-    uint8_t body[SIZE], *bytes = (uint8_t *)&packet;
+    uint8_t *bytes = (uint8_t *)&packet;
     for (size_t i = 0; i < sizeof(packet); i++)
         bytes[i] = take(input);
-    bool is_chunk = packet.opcode == HQQ_OPCODE_CONN_COPY;
-    for (size_t i = 0; i < SIZE; i++)
-        body[i] = is_chunk ? proof(packet.operand[0], packet.operand[1], packet.operand[3] + i) : proof(0, 0, i);
-    put(scene, packet, body, SIZE);
+    put_any(scene, &packet);
 }
 
 /* A step of a negotiation as it should be. */
