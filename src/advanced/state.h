@@ -39,7 +39,7 @@ struct hqq_waiter {
     struct hqq_waiter *next;
     const void *object; /* what it waits for */
     enum hqq_waiting how;
-    bool is_called; /* to look again; set by who changed something */
+    bool is_called;  /* to look again; set by who changed something */
     bool is_looking; /* it looks again by itself, and soon */
     pthread_cond_t cond;
 };

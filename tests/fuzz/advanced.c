@@ -461,3 +461,13 @@ void fuzz_advanced(const uint8_t *data, size_t size)
     if (blocks != talloc_total_blocks(NULL))
         heavy_fail("%zu blocks became %zu", blocks, talloc_total_blocks(NULL));
 }
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static int is_tracking;
+    if (!is_tracking)
+        talloc_enable_null_tracking();
+    is_tracking = 1;
+    fuzz_advanced(data, size);
+    return 0;
+}

@@ -21,4 +21,7 @@ extern struct fuzz_figures fuzz_figures;
 
 void fuzz_advanced(const uint8_t *data, size_t size);
 
+/* The same for libFuzzer, which looks for inputs that reach more. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 #endif

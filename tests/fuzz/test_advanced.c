@@ -1,6 +1,6 @@
 /*
  * The inputs of tests/fuzz/corpus/advanced, and what a seed makes of them: some bytes changed, put in, taken out, or
- * two of them joined. See advanced.h; libfuzzer.c has the same for who looks for more.
+ * two of them joined. See advanced.h.
  */
 #include <dirent.h>
 #include <stdio.h>
