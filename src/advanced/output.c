@@ -173,7 +173,8 @@ static void push_chunk(struct hqq_advanced *advanced, struct hqq_connection *on,
     hqq_advanced_lock(advanced);
 
     item->is_in_hand = false;
-    item->data += chunk.size;
+    if (chunk.size != 0) /* that of an empty message may be NULL */
+        item->data += chunk.size;
     item->left -= chunk.size;
     item->chunk.offset += chunk.size;
     on->used_ns = now;
