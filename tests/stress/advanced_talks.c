@@ -14,6 +14,7 @@ struct plan {
     uint64_t lane; /* of what the dialling side sends, after this; the other side's is the next one */
     uint32_t up, down;
     bool acceptor_closes;
+    bool is_abandoned; /* at once, whatever is still to come */
     uint32_t reason;
 };
 
@@ -24,6 +25,7 @@ static struct plan draw(struct advanced_thread *self, uint64_t lane)
         .up = (uint32_t)heavy_below(&self->random, MOST_EACH),
         .down = (uint32_t)heavy_below(&self->random, MOST_EACH),
         .acceptor_closes = heavy_one_in(&self->random, 2),
+        .is_abandoned = heavy_one_in(&self->random, 4),
         .reason = (uint32_t)heavy_next(&self->random),
     };
 }
@@ -88,6 +90,18 @@ static void part(struct advanced_thread *self, struct hqq_connection *connection
     hqq_connection_close(connection, closes ? reason : 0);
 }
 
+/* Posts until the other side, which receives nothing of it, has closed; what is on its way then is given up. */
+static void post_in_vain(struct advanced_thread *self, struct hqq_connection *connection, unsigned char *buffer)
+{
+    size_t length = 20 * self->end->round->size;
+    memset(buffer, 1, length);
+    for (unsigned i = 0; i < 4; i++) {
+        int result = hqq_connection_post(connection, buffer, length);
+        if (result != HQQ_ERROR_CLOSED && result != HQQ_ERROR_TOO_MANY_BYTES)
+            heavy_expect("post on a connection that may be closed", result, 0);
+    }
+}
+
 static struct hqq_connection *dial_one(struct advanced_thread *self)
 {
     struct hqq_connection *connection;
@@ -110,6 +124,11 @@ void advanced_dial(struct advanced_thread *self)
         struct hqq_connection *connection = dial_one(self);
         struct plan plan = draw(self, ADVANCED_TALK_LANE(self->end->side, self->index, (uint64_t)talk));
         heavy_expect("plan", hqq_connection_send(connection, &plan, sizeof(plan), HQQ_FOREVER), 0);
+        if (plan.is_abandoned) {
+            post_in_vain(self, connection, buffer);
+            part(self, connection, false, plan.reason);
+            continue;
+        }
         send_all(self, connection, plan.lane, plan.up, buffer);
         receive_all(self, connection, plan.lane + 1, plan.down);
         part(self, connection, !plan.acceptor_closes, plan.reason);
@@ -151,9 +170,11 @@ void advanced_accept(struct advanced_thread *self)
             hqq_connection_close(connection, 0);
             continue;
         }
-        receive_all(self, connection, plan.lane, plan.up);
-        send_all(self, connection, plan.lane + 1, plan.down, buffer);
-        part(self, connection, plan.acceptor_closes, plan.reason);
+        if (!plan.is_abandoned) {
+            receive_all(self, connection, plan.lane, plan.up);
+            send_all(self, connection, plan.lane + 1, plan.down, buffer);
+        }
+        part(self, connection, plan.is_abandoned || plan.acceptor_closes, plan.reason);
         talk++;
     }
     free(buffer);
