@@ -159,9 +159,10 @@ static void handle_ack(struct hqq_advanced *advanced, const struct hqq_packet *p
     session->has_ack = true;
     if (HQQ_VERSION_MAJOR(version) != HQQ_VERSION_MAJOR(session->asked_version) ||
         HQQ_VERSION_MINOR(version) > HQQ_VERSION_MINOR(session->asked_version) ||
-        (features & ~session->asked_features) != 0 || (capabilities & ~session->asked_capabilities) != 0 ||
-        lacks_required(advanced, features))
-        refuse(advanced); /* who answered waits for more */
+        (features & ~session->asked_features) != 0 || (capabilities & ~session->asked_capabilities) != 0)
+        fail(advanced, HQQ_ERROR_INVALID_OP);
+    else if (lacks_required(advanced, features))
+        refuse(advanced); /* an honest peer, which waits for more */
     else
         agree(advanced, version, features, capabilities);
 }

@@ -464,10 +464,8 @@ void fuzz_advanced(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static int is_tracking;
-    if (!is_tracking)
-        talloc_enable_null_tracking();
-    is_tracking = 1;
+    talloc_enable_null_tracking();
     fuzz_advanced(data, size);
+    talloc_disable_null_tracking();
     return 0;
 }
