@@ -31,9 +31,11 @@ void advanced_await_waiters(struct hqq_advanced *advanced, uint64_t count)
 {
     for (;;) {
         hqq_advanced_lock(advanced);
-        uint64_t inside = advanced->inside;
+        uint64_t waiting = 0;
+        for (const struct hqq_waiter *waiter = advanced->waiters; waiter; waiter = waiter->next)
+            waiting++;
         hqq_advanced_unlock(advanced);
-        if (inside >= count)
+        if (waiting >= count)
             return;
         sched_yield();
     }
