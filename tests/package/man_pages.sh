@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # man_pages.sh ROOT: every function that the public headers export is named by a page of src/man, and every page of
-# section 3 names only such functions; references between pages lead somewhere; hqq-perf.1 has the options of hqq-perf
-# --help; groff has nothing to complain of.
+# section 3 names only such functions; references between pages lead somewhere; hqq-perf.1 and
+# hqq-perf-advanced.1 have the options of --help; groff has nothing to complain of.
 set -u
 export LC_ALL=C # sort and comm must agree
 cd "$1" || exit 1
@@ -61,15 +61,20 @@ for page in src/man/*.[1-9]; do
         report "src/man/CMakeLists.txt:1: $page is not installed"
 done
 
-help=src/tools/perf/options_help.c
-grep -oE -- '--[a-z][a-z-]*' $help | sort -u >"$scratch/options"
-grep -oE -- 'Fl -[a-z][a-z-]*' src/man/hqq-perf.1 | sed 's/Fl -/--/' | sort -u >"$scratch/documented"
-for option in $(comm -23 "$scratch/options" "$scratch/documented"); do
-    report "$(place "$option" $help): $option is not in src/man/hqq-perf.1"
-done
-for option in $(comm -13 "$scratch/options" "$scratch/documented"); do
-    report "$(place "Fl -${option#--}" src/man/hqq-perf.1): hqq-perf --help does not know $option"
-done
+# compare_options HELP PAGE: both have the same options
+compare_options() {
+    local help=$1 page=$2 option
+    grep -oE -- '--[a-z][a-z-]*' "$help" | sort -u >"$scratch/options"
+    grep -oE -- 'Fl -[a-z][a-z-]*' "$page" | sed 's/Fl -/--/' | sort -u >"$scratch/documented"
+    for option in $(comm -23 "$scratch/options" "$scratch/documented"); do
+        report "$(place "$option" "$help"): $option is not in $page"
+    done
+    for option in $(comm -13 "$scratch/options" "$scratch/documented"); do
+        report "$(place "Fl -${option#--}" "$page"): --help does not know $option"
+    done
+}
+compare_options src/tools/perf/options_help.c src/man/hqq-perf.1
+compare_options src/tools/advanced/options_help.c src/man/hqq-perf-advanced.1
 
 if ! command -v groff >/dev/null; then
     echo "no groff here: the form of the pages was not checked"

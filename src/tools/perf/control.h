@@ -41,6 +41,7 @@ struct perf_side_result {
     uint64_t wall_ns;      /* from the first of them to the last */
     uint64_t delay_ns;     /* of that, ready to run while another process had the processor */
     uint64_t samples;      /* driver: how many of control->samples were taken */
+    double own;            /* a figure of the transport's own */
     bool has_link;
     struct hqq_link_stats link; /* has_link: of all_messages */
 };

@@ -15,6 +15,8 @@
 struct perf_shape {
     size_t size;         /* bytes of a message */
     uint64_t slots;      /* of the ring in each direction: a power of two */
+    uint64_t link_slots; /* those of a link whose slots are not of a message's size; 0: they are */
+    size_t link_bytes;   /* and the bytes of one */
     unsigned batch;      /* messages a call, for the transport that takes many */
     bool sleeps;         /* wait in the kernel at once */
     bool yields;         /* both processes on one processor */
@@ -50,6 +52,7 @@ struct perf_end {
     unsigned char *ring;            /* memcpy: what is copied; memcpy-pair: the slots of the bare ring */
     struct perf_counters *counters; /* memcpy-pair */
     uint64_t seen;                  /* the other side's counter, as it was last seen */
+    void *own;                      /* what else a transport has; a child of end */
 };
 
 /* Waits until the other side has come to the same step. Results as perf_await(). */

@@ -1,6 +1,7 @@
 /* Finding the state of the machine that counts, and the runs that were made in it. */
 #include "tools/perf/judge.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,7 +80,7 @@ int perf_judge(struct perf_session *session)
     double middle;
 
     if (pings.ns == NULL) {
-        fprintf(stderr, "hqq-perf: out of memory\n");
+        fprintf(stderr, "%s: out of memory\n", program_invocation_short_name);
         return -1;
     }
     for_each_run(session, collect, &pings);

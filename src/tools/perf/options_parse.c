@@ -16,7 +16,7 @@ bool perf_option_complain(const char *option, const char *value, const char *for
 {
     va_list arguments;
 
-    fprintf(stderr, "hqq-perf: --%s: '%s' ", option, value);
+    fprintf(stderr, "%s: --%s: '%s' ", program_invocation_short_name, option, value);
     va_start(arguments, format);
     vfprintf(stderr, format, arguments);
     va_end(arguments);

@@ -4,58 +4,31 @@
 #include <math.h>
 #include <string.h>
 
+#include "tools/perf/report_parts.h"
 #include "tools/perf/summary.h"
 
-enum { TEXT = 40 };
-
-/* Four digits or so; "-" for a figure that is missing. */
-static const char *number(char text[TEXT], double value)
-{
-    if (isnan(value) || isinf(value))
-        snprintf(text, TEXT, "-");
-    else if (value < 10)
-        snprintf(text, TEXT, "%.2f", value);
-    else if (value < 100)
-        snprintf(text, TEXT, "%.1f", value);
-    else
-        snprintf(text, TEXT, "%.0f", value);
-    return text;
-}
-
 /* A rate may be well below one. */
-static const char *rate(char text[TEXT], double value)
+static const char *rate(char text[PERF_TEXT], double value)
 {
     if (isnan(value) || isinf(value))
-        snprintf(text, TEXT, "-");
+        snprintf(text, PERF_TEXT, "-");
     else
-        snprintf(text, TEXT, value < 10 ? "%.3f" : "%.2f", value);
+        snprintf(text, PERF_TEXT, value < 10 ? "%.3f" : "%.2f", value);
     return text;
 }
 
-static const char *range(char text[TEXT], double low, double high)
-{
-    char first[TEXT];
-    char second[TEXT];
-
-    if (isnan(low))
-        snprintf(text, TEXT, "-");
-    else
-        snprintf(text, TEXT, "%.16s-%.16s", number(first, low), number(second, high));
-    return text;
-}
-
-static const char *size_text(char text[TEXT], const struct perf_cell *cell)
+static const char *size_text(char text[PERF_TEXT], const struct perf_cell *cell)
 {
     if (cell->task.transport->any_size)
-        snprintf(text, TEXT, "-");
+        snprintf(text, PERF_TEXT, "-");
     else
-        snprintf(text, TEXT, "%zu", cell->task.shape.size);
+        snprintf(text, PERF_TEXT, "%zu", cell->task.shape.size);
     return text;
 }
 
 static void print_titles(FILE *file, const struct perf_session *session, enum perf_kind kind)
 {
-    char versus[TEXT];
+    char versus[PERF_TEXT];
 
     snprintf(versus, sizeof(versus), "vs %s", session->options->baseline->name);
     fprintf(file, " bytes  transport           ns        p10-p90");
@@ -66,16 +39,19 @@ static void print_titles(FILE *file, const struct perf_session *session, enum pe
 
 static void print_line(FILE *file, const struct perf_cell *cell, const struct perf_summary *summary)
 {
-    char a[TEXT], b[TEXT], c[TEXT];
+    char a[PERF_TEXT], b[PERF_TEXT], c[PERF_TEXT];
 
-    fprintf(file, "%6s  %-12s %9s", size_text(a, cell), cell->task.transport->name, number(b, summary->ns.median));
-    fprintf(file, " %14s", range(a, summary->ns.p10, summary->ns.p90));
+    fprintf(file, "%6s  %-12s %9s", size_text(a, cell), cell->task.transport->name,
+            perf_text_number(b, summary->ns.median));
+    fprintf(file, " %14s", perf_text_range(a, summary->ns.p10, summary->ns.p90));
     if (cell->task.kind == PERF_ROUND_TRIP)
-        fprintf(file, " %7s %7s %7s", number(a, summary->p50), number(b, summary->p99), number(c, summary->p999));
+        fprintf(file, " %7s %7s %7s", perf_text_number(a, summary->p50), perf_text_number(b, summary->p99),
+                perf_text_number(c, summary->p999));
     fprintf(file, " %7s", rate(a, summary->messages_per_s / 1e6));
-    fprintf(file, " %6s", number(a, summary->bytes_per_s / 1e9));
-    fprintf(file, " %7s %12s", number(a, summary->vs_ping.median), number(b, summary->vs_baseline.median));
-    fprintf(file, " %11s", range(a, summary->vs_baseline.min, summary->vs_baseline.max));
+    fprintf(file, " %6s", perf_text_number(a, summary->bytes_per_s / 1e9));
+    fprintf(file, " %7s %12s", perf_text_number(a, summary->vs_ping.median),
+            perf_text_number(b, summary->vs_baseline.median));
+    fprintf(file, " %11s", perf_text_range(a, summary->vs_baseline.min, summary->vs_baseline.max));
     fprintf(file, " %3zu/%zu\n", summary->kept, summary->made);
 }
 
@@ -111,13 +87,16 @@ static int print_table(FILE *file, const struct perf_session *session, enum perf
 
 static void print_side(FILE *file, const struct perf_cell *cell, const struct perf_per_message *side, const char *name)
 {
-    char a[TEXT], b[TEXT], c[TEXT];
+    char a[PERF_TEXT], b[PERF_TEXT], c[PERF_TEXT];
 
-    fprintf(file, "%6s  %-12s %-7s %9s", size_text(a, cell), cell->task.transport->name, name, number(b, side->cpu_ns));
+    fprintf(file, "%6s  %-12s %-7s %9s", size_text(a, cell), cell->task.transport->name, name,
+            perf_text_number(b, side->cpu_ns));
     if (side->has_link) {
-        fprintf(file, " %10s %6s", number(a, 1000 * side->read_waits), number(b, 1000 * side->read_sleeps));
-        fprintf(file, " %11s %6s", number(a, 1000 * side->write_waits), number(b, 1000 * side->write_sleeps));
-        fprintf(file, " %8s", number(c, 1000 * side->wakeups));
+        fprintf(file, " %10s %6s", perf_text_number(a, 1000 * side->read_waits),
+                perf_text_number(b, 1000 * side->read_sleeps));
+        fprintf(file, " %11s %6s", perf_text_number(a, 1000 * side->write_waits),
+                perf_text_number(b, 1000 * side->write_sleeps));
+        fprintf(file, " %8s", perf_text_number(c, 1000 * side->wakeups));
         fprintf(file, " %6.0f/%llu", side->high_water, (unsigned long long)cell->task.shape.slots);
     }
     fputc('\n', file);
@@ -149,33 +128,9 @@ static int print_details(FILE *file, const struct perf_session *session, enum pe
     return 0;
 }
 
-static void print_runs(FILE *file, const struct perf_session *session)
-{
-    char text[TEXT];
-
-    fprintf(file, "runs       %u in %.0f s: %u kept, %u set aside\n", session->runs_made, session->took_s,
-            session->verdicts[PERF_KEPT], session->runs_made - session->verdicts[PERF_KEPT]);
-    if (session->options->keep_best)
-        fprintf(file, "ping-pong  runs count next to bare round trips of up to %s ns", number(text, session->high_ns));
-    else
-        fprintf(file, "ping-pong  runs count next to bare round trips of %s ns",
-                range(text, session->low_ns, session->high_ns));
-    fprintf(file, " (%s at best)\n", number(text, session->best_ns));
-    fprintf(file,
-            "set aside  %u next to longer ones, %u next to shorter ones, %u as other processes ran on their CPUs\n",
-            session->verdicts[PERF_SLOW], session->verdicts[PERF_FAST], session->verdicts[PERF_DISTURBED]);
-    if (session->keeps_all)
-        fprintf(file,
-                "note       the machine was busy all the time, so ALL runs are shown: figures of a busy machine, with\n"
-                "           little meaning but for \"vs unix\", as both were measured side by side\n");
-    else if (2 * session->verdicts[PERF_KEPT] < session->runs_made)
-        fprintf(file,
-                "note       most runs were set aside: the figures are few; measure again when the machine is idle\n");
-}
-
 int perf_report_tables(FILE *file, const struct perf_session *session)
 {
-    print_runs(file, session);
+    perf_report_runs(file, session);
     for (unsigned kind = 0; kind < PERF_KINDS; kind++) {
         for (unsigned mode = 0; mode < PERF_MODES; mode++) {
             if (print_table(file, session, kind, mode) != 0)

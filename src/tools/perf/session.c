@@ -1,7 +1,9 @@
 /* Rounds: every cell once in each, in turn; then which runs count; then more rounds for groups that lost too many. */
 #include "tools/perf/session.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <talloc.h>
 #include <unistd.h>
 
@@ -34,8 +36,8 @@ static int run_cell(struct perf_session *session, struct perf_control *control, 
     run->round = round;
     if (perf_run_once(session, control, task, run, &error) != 0) {
         hide_progress(progress);
-        fprintf(stderr, "hqq-perf: %s, %s, %s, messages of %zu bytes: %s\n", task->transport->name,
-                perf_kind_names[task->kind], perf_mode_names[cell->mode], task->shape.size,
+        fprintf(stderr, "%s: %s, %s, %s, messages of %zu bytes: %s\n", program_invocation_short_name,
+                task->transport->name, perf_kind_names[task->kind], perf_mode_names[cell->mode], task->shape.size,
                 error == NULL ? "out of memory" : error);
         talloc_free(error);
         return -1;
@@ -124,7 +126,7 @@ int perf_session_run(struct perf_session *session)
     int result;
 
     if (control == NULL) {
-        perror("hqq-perf: shared memory");
+        fprintf(stderr, "%s: shared memory: %s\n", program_invocation_short_name, strerror(errno));
         return -1;
     }
     result = run_rounds(session, control, &progress);

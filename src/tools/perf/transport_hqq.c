@@ -4,11 +4,21 @@
 #include "tools/perf/loops.h"
 #include "tools/perf/transport.h"
 
+static uint64_t slots_of(const struct perf_shape *shape)
+{
+    return shape->link_slots != 0 ? shape->link_slots : shape->slots;
+}
+
+static uint64_t bytes_of(const struct perf_shape *shape)
+{
+    return shape->link_slots != 0 ? shape->link_bytes : shape->size;
+}
+
 int perf_link_create(struct perf_channel *channel)
 {
     const struct perf_shape *shape = channel->shape;
     uint64_t length;
-    int result = hqq_layout_size(shape->slots, shape->size, &length);
+    int result = hqq_layout_size(slots_of(shape), bytes_of(shape), &length);
 
     if (result != 0)
         return result;
@@ -22,8 +32,8 @@ int perf_link_open(struct perf_end *end)
     struct hqq_link_config config = HQQ_LINK_CONFIG_INIT;
     int result;
 
-    config.buffer_count = shape->slots;
-    config.buffer_size = shape->size;
+    config.buffer_count = slots_of(shape);
+    config.buffer_size = bytes_of(shape);
     config.attach_timeout_ns = shape->timeout_ns;
     config.spin_ns = shape->sleeps ? HQQ_SPIN_NEVER : shape->spin_ns;
     config.role = end->side == PERF_DRIVER ? HQQ_ROLE_PRIMARY : HQQ_ROLE_SECONDARY;

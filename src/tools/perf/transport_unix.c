@@ -3,11 +3,13 @@
  * system's default buffer sizes: its queue is bounded by bytes alone, so it streams better than a bound socket, whose
  * queue holds net.unix.max_dgram_qlen datagrams.
  */
-#include "tools/perf/loops.h"
-#include "tools/perf/transport.h"
+#include "tools/perf/transport_unix.h"
 
 #include <sys/socket.h>
 #include <sys/time.h>
+
+#include "tools/perf/loops.h"
+#include "tools/perf/transport.h"
 
 static int create_pair(struct perf_channel *channel)
 {
@@ -17,7 +19,7 @@ static int create_pair(struct perf_channel *channel)
 /* A call that blocks comes back so often to see whether there is still something to wait for. */
 #define LONGEST_BLOCK_US 100000
 
-static int open_socket(struct perf_end *end)
+int perf_socket_open(struct perf_end *end)
 {
     struct timeval longest = {.tv_usec = LONGEST_BLOCK_US};
 
@@ -28,8 +30,7 @@ static int open_socket(struct perf_end *end)
     return 0;
 }
 
-/* After a call that failed: 0 if it is to be made again. */
-static int judge_failure(struct perf_end *end)
+int perf_socket_judge(struct perf_end *end)
 {
     if (errno != EAGAIN && errno != EINTR)
         return -errno;
@@ -44,7 +45,7 @@ static int judge_miss(struct perf_end *end, unsigned *misses)
     enum { MISSES_PER_LOOK = 256 };
 
     if ((errno != EAGAIN && errno != EINTR) || ++*misses % MISSES_PER_LOOK == 0)
-        return judge_failure(end);
+        return perf_socket_judge(end);
     if (end->shape->yields)
         sched_yield();
     return 0;
@@ -56,7 +57,7 @@ static int put_blocking(struct perf_end *end, uint64_t head)
     int result = 0;
 
     while (result == 0 && send(end->fd, data, end->shape->size, MSG_NOSIGNAL) < 0)
-        result = judge_failure(end);
+        result = perf_socket_judge(end);
     return result;
 }
 
@@ -66,7 +67,7 @@ static int take_blocking(struct perf_end *end, uint64_t *ret_head)
     int result = 0;
 
     while (result == 0 && (length = recv(end->fd, end->in, end->shape->size, MSG_TRUNC)) < 0)
-        result = judge_failure(end);
+        result = perf_socket_judge(end);
     return result == 0 ? perf_incoming(end, end->in, (size_t)length, ret_head) : result;
 }
 
@@ -137,7 +138,7 @@ const struct perf_transport perf_unix = {
     .name = "unix",
     .modes = PERF_BIT(PERF_SPIN) | PERF_BIT(PERF_SLEEP),
     .create = create_pair,
-    .open = open_socket,
+    .open = perf_socket_open,
     .ping = ping,
     .pong = pong,
     .send = send_many,
@@ -148,7 +149,7 @@ const struct perf_transport perf_unix_spin = {
     .name = "unix-spin",
     .modes = PERF_BIT(PERF_SPIN),
     .create = create_pair,
-    .open = open_socket,
+    .open = perf_socket_open,
     .ping = ping_polling,
     .pong = pong_polling,
     .send = send_polling,
