@@ -52,8 +52,9 @@ report = json.load(open(sys.argv[1]))
 cells = report["cells"]
 assert all(len(cell["runs"]) == 2 for cell in cells)
 assert all(run["count"] > 0 and run["ns"] > 0 for cell in cells for run in cell["runs"])
-assert all(cell["p99_ns"] >= cell["p50_ns"] > 0 for cell in cells if cell["kind"] == "roundtrip")
-assert all(0 < cell["shares"] <= 1 for cell in cells if cell["transport"] == "4-connections")
+known = [cell for cell in cells if cell["ns"]["count"] > 0] # the others lost all their runs: their figures are null
+assert all(cell["p99_ns"] >= cell["p50_ns"] > 0 for cell in known if cell["kind"] == "roundtrip")
+assert all(0 < cell["shares"] <= 1 for cell in known if cell["transport"] == "4-connections")
 assert len({cell["group"] for cell in cells}) == 6' "$scratch/json"
     fi
 }
