@@ -59,8 +59,9 @@ HQQ_EXPORT uint64_t hqq_advanced_supported_features(void);
 
 /* Set members you do not care about to 0 ("the default"), best by HQQ_ADVANCED_CONFIG_INIT. */
 struct hqq_advanced_config {
-    uint64_t features;           /* to offer; default all that are possible here. ENCRYPTION needs a key and a buffer
-                                     size of at least 32 */
+    uint64_t features;           /* to offer; default all that are possible here but COMPRESSION, which takes longer
+                                     than it saves where memory is not short. ENCRYPTION needs a key and a buffer size
+                                     of at least 32 */
     uint64_t required_features;  /* negotiation fails where one of these is not agreed; offered as well */
     uint64_t capabilities;       /* default all three */
     const unsigned char *key;    /* HQQ_KEY_BYTES that both ends know, copied; NULL: no encryption */

@@ -85,7 +85,7 @@ static int complete_features(const struct hqq_link *link, struct hqq_advanced_co
         (config->required_features & ~possible) != 0 || (config->capabilities & ~HQQ_CAPABILITIES) != 0)
         return HQQ_ERROR_INVALID_OP;
     if (config->features == 0)
-        config->features = possible;
+        config->features = possible & ~HQQ_FEATURE_COMPRESSION; /* that takes longer than it saves, mostly */
     config->features = (config->features | config->required_features) & possible;
     if (config->capabilities == 0)
         config->capabilities = HQQ_CAPABILITIES;
