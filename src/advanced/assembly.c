@@ -451,6 +451,16 @@ void hqq_assembly_end_connection(struct hqq_advanced *advanced, uint64_t connect
     }
 }
 
+void hqq_assembly_end_streams(struct hqq_advanced *advanced, int error)
+{
+    for (size_t i = 0; i < HQQ_BUCKETS; i++) {
+        for (struct hqq_assembly *assembly = advanced->assemblies[i]; assembly; assembly = assembly->next) {
+            if (assembly->is_stream_begun)
+                give_up(advanced, assembly, error);
+        }
+    }
+}
+
 void hqq_assembly_drop_all(struct hqq_advanced *advanced)
 {
     for (size_t i = 0; i < HQQ_BUCKETS; i++) {

@@ -19,6 +19,9 @@ void hqq_assembly_take_malformed(struct hqq_advanced *advanced, uint64_t connect
 /* A connection was closed by the peer: what has not arrived whole will not. */
 void hqq_assembly_end_connection(struct hqq_advanced *advanced, uint64_t connection);
 
+/* The link has ended, or is about to be freed: tells the functions of streams that have begun. */
+void hqq_assembly_end_streams(struct hqq_advanced *advanced, int error);
+
 /* Drops all that is arriving. With the lock, and the role. */
 void hqq_assembly_drop_all(struct hqq_advanced *advanced);
 

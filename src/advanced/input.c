@@ -199,11 +199,14 @@ int hqq_input_take(struct hqq_advanced *advanced, uint64_t until_ns)
         result = handle(advanced, &taken);
         hqq_link_give_back(advanced->link, &taken);
     }
+    bool is_end = result != 0 && result != HQQ_ERROR_WOULD_BLOCK && result != HQQ_ERROR_TIMEOUT;
+    if (is_end)
+        hqq_assembly_end_streams(advanced, result);
     hqq_advanced_lock(advanced);
     advanced->is_taking = false;
     if (is_taken)
         advanced->progress++;
-    if (result != 0 && result != HQQ_ERROR_WOULD_BLOCK && result != HQQ_ERROR_TIMEOUT) {
+    if (is_end) {
         if (is_taken)
             hqq_output_push(advanced); /* a peer with another key finds out by what it gets from us */
         hqq_advanced_note_end(advanced, result);

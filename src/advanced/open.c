@@ -235,6 +235,7 @@ void hqq_advanced_close(struct hqq_advanced *advanced)
         if (advanced->is_dispatching)
             (void)hqq_advanced_stop(advanced);
         wait_until_alone(advanced);
+        hqq_assembly_end_streams(advanced, advanced->ended);
         hqq_assembly_drop_all(advanced);
         (void)pthread_mutex_destroy(&advanced->lock);
         (void)pthread_cond_destroy(&advanced->outside);

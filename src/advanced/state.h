@@ -182,7 +182,6 @@ struct hqq_advanced {
     struct hqq_link *link;
     void *memory; /* the talloc parent of all; touched under the lock only */
     struct hqq_advanced_config config;
-    unsigned char key[HQQ_KEY_BYTES];
     pthread_mutex_t lock;
 
     bool is_taking, is_sending; /* somebody has the role */

@@ -37,25 +37,29 @@ static void tell(struct hqq_advanced *advanced, uint64_t number)
     (void)hqq_output_control(advanced, &packet); /* without memory for it the peer runs into its deadline */
 }
 
+static void hear(struct hqq_advanced *advanced, const uint64_t *operand)
+{
+    advanced->stats_answered = operand[0];
+    advanced->peer_stats = (struct hqq_advanced_peer_stats){
+        .messages_sent = operand[1],
+        .messages_received = operand[2],
+        .bytes_received = operand[3],
+        .errors = operand[4],
+    };
+    hqq_advanced_wake(advanced, &advanced->peer_stats);
+}
+
 void hqq_stats_handle(struct hqq_advanced *advanced, const struct hqq_packet *packet)
 {
     uint64_t number = packet->operand[0];
-    if (!hqq_advanced_has(advanced, HQQ_FEATURE_STATISTICS)) {
+    bool asks = packet->opcode == HQQ_OPCODE_STATS_ASK;
+    bool is_due = asks || (number <= advanced->stats_asked && number > advanced->stats_answered);
+    if (!hqq_advanced_has(advanced, HQQ_FEATURE_STATISTICS) || !is_due)
         advanced->stats.invalid_frames++;
-    } else if (packet->opcode == HQQ_OPCODE_STATS_ASK) {
+    else if (asks)
         tell(advanced, number);
-    } else if (number > advanced->stats_asked || number <= advanced->stats_answered) {
-        advanced->stats.invalid_frames++;
-    } else {
-        advanced->stats_answered = number;
-        advanced->peer_stats = (struct hqq_advanced_peer_stats){
-            .messages_sent = packet->operand[1],
-            .messages_received = packet->operand[2],
-            .bytes_received = packet->operand[3],
-            .errors = packet->operand[4],
-        };
-        hqq_advanced_wake(advanced, &advanced->peer_stats);
-    }
+    else
+        hear(advanced, packet->operand);
 }
 
 struct question {

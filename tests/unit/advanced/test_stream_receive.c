@@ -234,6 +234,36 @@ static void an_abort_is_a_failure_with_its_error(void **state)
     assert_is_streamed(300);
 }
 
+static void begin_and_leave_off(void)
+{
+    struct hqq_outgoing *outgoing;
+    assert_int_equal(hqq_outgoing_begin(duo.end[0], 0, 300, &outgoing), 0);
+    assert_int_equal(hqq_outgoing_write(outgoing, bytes, 100, 0), 0);
+    duo_settle(&duo);
+    assert_int_equal(record.offset, 100);
+}
+
+static void a_link_that_its_peer_ends_midway_is_a_failure(void **state)
+{
+    (void)state;
+    struct hqq_received received;
+    begin_and_leave_off();
+    assert_int_equal(hqq_advanced_shutdown(duo.end[0]), 0);
+    assert_int_equal(hqq_advanced_receive(duo.end[1], 0, &received), HQQ_ERROR_CLOSED);
+    assert_int_equal(record.events[HQQ_STREAM_FAILED], 1);
+    assert_int_equal(record.error, HQQ_ERROR_CLOSED);
+}
+
+static void a_close_of_its_own_end_midway_is_a_failure(void **state)
+{
+    (void)state;
+    begin_and_leave_off();
+    hqq_advanced_close(duo.end[1]);
+    duo.end[1] = NULL;
+    assert_int_equal(record.events[HQQ_STREAM_FAILED], 1);
+    assert_int_equal(record.error, HQQ_ERROR_CLOSED);
+}
+
 static void a_connection_that_is_closed_midway_is_a_failure(void **state)
 {
     (void)state;
@@ -333,6 +363,8 @@ int main(void)
         TEST(without_streaming_the_largest_message_is_the_largest),
         TEST(a_function_that_has_enough_is_called_no_more_for_that_message),
         TEST(an_abort_is_a_failure_with_its_error),
+        TEST(a_link_that_its_peer_ends_midway_is_a_failure),
+        TEST(a_close_of_its_own_end_midway_is_a_failure),
         TEST(a_connection_that_is_closed_midway_is_a_failure),
         TEST(a_connection_of_its_own_comes_before_any),
         TEST(requests_and_answers_are_never_streamed),
