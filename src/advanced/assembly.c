@@ -304,7 +304,7 @@ static void complete(struct hqq_advanced *advanced, struct hqq_assembly *assembl
     hqq_advanced_lock(advanced);
     struct hqq_connection *on = assembly->on;
     struct hqq_received received = {
-        .data = talloc_steal(advanced->memory, assembly->data),
+        .data = talloc_reparent(assembly, advanced->memory, assembly->data),
         .length = assembly->size,
         .connection = begin->connection,
         .message = begin->message,

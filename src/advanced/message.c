@@ -129,7 +129,7 @@ int hqq_message_post(struct hqq_advanced *advanced, const struct hqq_message_out
         return -ENOMEM;
     advanced->posted_bytes += out->length;
     hqq_connection_get(out->on);
-    (void)talloc_steal(item, compress(advanced, item));
+    (void)talloc_reparent(advanced->memory, item, compress(advanced, item));
     result = check_open(out);
     if (result == 0)
         result = hqq_output_queue(advanced, item);

@@ -25,7 +25,7 @@ void hqq_call_request(struct hqq_advanced *advanced, struct hqq_connection *on, 
     }
     request->advanced = advanced;
     request->received = *received;
-    request->received.data = talloc_steal(request, received->data);
+    request->received.data = talloc_reparent(advanced->memory, request, received->data);
     request->method = begin->method;
     request->cost = hqq_credit_cost(begin->total);
     hqq_credit_hold(on, request->cost);
