@@ -162,7 +162,7 @@ struct by_hand by_hand_agreed(uint64_t buffer_count, uint64_t buffer_size, const
     by_hand_say(&hand, HQQ_OPCODE_PROTO_NEGOTIATE, ORIGINAL_VERSION, features, 0);
     by_hand_assert_said(&hand, HQQ_OPCODE_PROTO_ACK, ORIGINAL_VERSION, features, 0);
     if ((features & ~ORIGINAL_FEATURES) != 0) {
-        struct hqq_packet setup;
+        struct hqq_packet setup = {0};
         assert_true(by_hand_take(&hand, &setup, NULL, 0));
         assert_int_equal(setup.opcode, HQQ_OPCODE_SETUP);
         by_hand_say(&hand, HQQ_OPCODE_SETUP, setup.operand[0], setup.operand[1], 0);
