@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 
 #include <talloc.h>
@@ -27,6 +28,10 @@
 
 /* ---- From the heap --------------------------------------------------------------------------------------------- */
 
+/* By the time of the receive another datagram than the one that was seen may come, and be longer: the memory is there
+ * for it, but takes none before it is touched. */
+#define HEAP_SPARE ((size_t)256 << 10)
+
 static int use_heap(size_t length, struct hqq_loan *loan)
 {
     void *block = talloc_size(NULL, length != 0 ? length : 1);
@@ -38,7 +43,7 @@ static int use_heap(size_t length, struct hqq_loan *loan)
     return 0;
 }
 
-/* What a receive into the block of a loan came to: it must be the datagram that was seen, or a shorter one. */
+/* What a receive into the block of a loan came to; loan->length is as much as it holds. */
 static int settle_heap(ssize_t received, struct hqq_loan *loan)
 {
     int result = received < 0 ? (int)received : (size_t)received > loan->length ? -EMSGSIZE : 0;
@@ -96,7 +101,7 @@ static int take_one(struct hqq_endpoint *endpoint, int fd, struct hqq_loan *loan
         return (int)length;
     if (lent.pair)
         return use_ring(&lent, (size_t)length, loan);
-    int result = use_heap((size_t)length, loan);
+    int result = use_heap((size_t)length + HEAP_SPARE, loan);
     if (result != 0)
         return result;
     struct iovec part = {.iov_base = loan->holder, .iov_len = loan->length};
@@ -107,11 +112,15 @@ static int take_one(struct hqq_endpoint *endpoint, int fd, struct hqq_loan *loan
 /* The kernel's alone: the socket is none of ours, or was given to it. */
 static int take_kernels(int fd, int flags, size_t length, struct hqq_loan *loan)
 {
-    int result = use_heap(length, loan);
+    int before;
+    int result = use_heap(length + HEAP_SPARE, loan);
     if (result != 0)
         return result;
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before); /* or what it took would be lost, and the block */
     ssize_t received = hqq_recv(fd, loan->holder, loan->length, (flags & ~MSG_PEEK) | MSG_DONTWAIT | MSG_TRUNC);
-    return settle_heap(received < 0 ? -errno : received, loan);
+    result = settle_heap(received < 0 ? -errno : received, loan);
+    (void)pthread_setcancelstate(before, NULL);
+    return result;
 }
 
 static int try_to_take(struct hqq_endpoint *endpoint, int fd, int flags, size_t length, struct hqq_loan *loan)

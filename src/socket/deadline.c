@@ -137,7 +137,7 @@ static void wake_early_sleepers(struct hqq_endpoint *endpoint, int fd)
         return;
     if (hqq_load32_relaxed(&endpoint->sleepers) != 0 && endpoint->name_length != 0 && !endpoint->is_connected &&
         hqq_load32_relaxed(&endpoint->is_kernel_only) == 0) {
-        endpoint->may_meet_tokens = true;
+        hqq_store32_relaxed(&endpoint->may_meet_tokens, 1);
         hqq_kernel_sendto(fd, &token, sizeof(token), (const struct sockaddr *)(const void *)&endpoint->name,
                           endpoint->name_length);
     }
@@ -156,8 +156,7 @@ static int set_of_endpoint(int fd, bool reads, bool writes, uint64_t when_ns)
     /* Release: who finds that there are deadlines finds this one. */
     if (hqq_load32_relaxed(&endpoint->has_deadlines) == 0) {
         hqq_store32_release(&endpoint->has_deadlines, 1);
-        if (reads)
-            wake_early_sleepers(endpoint, fd);
+        wake_early_sleepers(endpoint, fd); /* whichever was set: the next one finds that there are deadlines already */
     }
     return 0;
 }

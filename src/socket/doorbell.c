@@ -236,10 +236,13 @@ void hqq_doorbell_rung(struct hqq_endpoint *endpoint, struct hqq_pair *pair)
     bool has_unseen_waiter =
         hqq_load32_relaxed(&endpoint->is_ours_only) == 0 || hqq_load32_relaxed(&endpoint->sleepers) != 0;
     hqq_doorbell_activate(endpoint, pair);
-    if (endpoint->is_parked || has_unseen_waiter || !is_news ||
-        ++endpoint->woken < MANY_BELLS + endpoint->pair_count / PAIRS_FOR_A_BELL)
+    if (endpoint->is_parked || has_unseen_waiter || !is_news)
         return;
-    endpoint->woken = 0;
+    uint32_t woken = hqq_load32_relaxed(&endpoint->woken) + 1;
+    hqq_store32_relaxed(&endpoint->woken, woken);
+    if (woken < MANY_BELLS + endpoint->pair_count / PAIRS_FOR_A_BELL)
+        return;
+    hqq_store32_relaxed(&endpoint->woken, 0);
     for (struct hqq_pair *other = endpoint->pairs; other; other = other->next) {
         if (other->is_active || !other->is_met || other->is_closing)
             continue;

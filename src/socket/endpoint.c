@@ -113,7 +113,8 @@ static void begin(struct hqq_endpoint *endpoint, int fd, const struct hqq_rule *
     endpoint->shared = hqq_shared_take();
     endpoint->pairs = endpoint->active = endpoint->current = endpoint->swept = NULL;
     endpoint->pairs_last = endpoint->active_last = NULL;
-    endpoint->unproved_count = endpoint->head_count = endpoint->woken = 0;
+    endpoint->unproved_count = endpoint->head_count = 0;
+    hqq_store32_relaxed(&endpoint->woken, 0);
     endpoint->has_noted = false;
     memset(endpoint->by_id, 0, sizeof(endpoint->by_id));
     endpoint->pair_count = endpoint->turn = endpoint->run = endpoint->calm = 0;

@@ -99,12 +99,13 @@ struct hqq_endpoint {
     uint32_t turn;       /* datagrams from the rings since the kernel's queue was looked at */
     uint32_t run;        /* datagrams from current in a row */
     uint32_t head_count; /* which datagram of the kernel's head limits are for */
-    uint32_t woken;      /* pairs that bells made active, one soon after the other */
-    bool head_is_data;   /* the kernel's head is a datagram, before which the rings have their turn, up to limits */
-    bool has_noted;      /* a barrier has been noted since the kernel's queue was last empty */
-    bool is_parked;      /* all doors say so */
-    bool is_inherited;   /* from the parent: its links and its rendezvous are not ours to end */
-    bool is_receiver;    /* this process is the one that receives */
+    hqq_atomic_u32
+        woken;         /* pairs that bells made active, one soon after the other; a guess, changed without the lock */
+    bool head_is_data; /* the kernel's head is a datagram, before which the rings have their turn, up to limits */
+    bool has_noted;    /* a barrier has been noted since the kernel's queue was last empty */
+    bool is_parked;    /* all doors say so */
+    bool is_inherited; /* from the parent: its links and its rendezvous are not ours to end */
+    bool is_receiver;  /* this process is the one that receives */
     hqq_atomic_u32 may_meet_tokens; /* 1: from the first pair on; looked at without the lock, too */
     uint32_t passed_on;             /* tokens that were sent again to another process, the last at passed_on_ns */
     uint64_t passed_on_ns;

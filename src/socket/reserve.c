@@ -29,6 +29,18 @@
 
 /* ---- From the heap --------------------------------------------------------------------------------------------- */
 
+/* What a socket keeps whatever its descriptor; 0 for what is no socket. */
+static uint64_t cookie_of(int fd)
+{
+    uint64_t cookie = 0;
+    socklen_t length = sizeof(cookie);
+    int saved = errno;
+    if (hqq_libc.getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) != 0)
+        cookie = 0;
+    errno = saved;
+    return cookie;
+}
+
 static int reserve_heap(size_t length, struct hqq_reservation *reservation)
 {
     void *data = talloc_size(NULL, length != 0 ? length : 1);
@@ -37,6 +49,7 @@ static int reserve_heap(size_t length, struct hqq_reservation *reservation)
     reservation->kind = HQQ_HELD_IN_HEAP;
     reservation->data = reservation->holder = data;
     reservation->capacity = length;
+    reservation->cookie = cookie_of(reservation->fd);
     return 0;
 }
 
@@ -159,6 +172,8 @@ int hqq_reserve(int fd, size_t length, int flags, struct hqq_reservation *ret_re
 
 static ssize_t commit_heap(const struct hqq_reservation *reservation, size_t length)
 {
+    if (cookie_of(reservation->fd) != reservation->cookie) /* it was closed, and the number may be another socket's */
+        return -EBADF;
     ssize_t sent = hqq_send(reservation->fd, reservation->data, length, reservation->flags);
     if (sent < 0)
         return -errno;

@@ -21,11 +21,14 @@
  * True if nothing is at the head, by a single line of the region. seq == p says that slot p is free for position p, so
  * r has not passed p and p is not published: with the head at p the ring is empty. Any other seq, also where r has moved
  * otherwise (taken back, or by another process that received), says no more than that it must be looked at. A peer that
- * writes nonsense there hides its own datagrams. Until the peer has proved that it has the socket nothing counts.
+ * writes nonsense there hides its own datagrams. Until the peer has proved that it has the socket nothing counts. Once our
+ * door is closed the sender may take back what we have not read, and put it where it was: then r itself is looked at.
  */
 static inline bool is_empty(struct hqq_pair *pair)
 {
-    return !hqq_pair_is_met(pair) || hqq_load_relaxed(hqq_ring_seq(&pair->rx, pair->head)) == pair->head;
+    if (!hqq_pair_is_met(pair))
+        return true;
+    return hqq_load_relaxed(hqq_ring_seq(&pair->rx, pair->head)) == pair->head && !pair->is_closing;
 }
 
 static inline struct hqq_pair *behind(const struct hqq_endpoint *endpoint, const struct hqq_pair *pair)
@@ -202,7 +205,10 @@ ssize_t hqq_rings_take(const struct hqq_receiving *receiving)
             (!endpoint->head_is_data || is_within_limit(endpoint, pair, head.position))) {
             ssize_t result = take(receiving, pair, &head);
             if (__builtin_expect(result != HQQ_RECEIVE_NOTHING, 1)) {
-                endpoint->run = pair == endpoint->current && !(receiving->flags & MSG_PEEK) ? endpoint->run + 1 : 0;
+                if (pair != endpoint->current)
+                    endpoint->run = 0;
+                else if (!(receiving->flags & MSG_PEEK))
+                    endpoint->run++;
                 endpoint->current = pair;
                 return result;
             }
@@ -234,6 +240,7 @@ ssize_t hqq_rings_lend(struct hqq_endpoint *endpoint, struct hqq_pair *pair, str
     hqq_count_own(&endpoint->counters->received_ring, 1);
     hqq_count_own(&endpoint->counters->received_ring_bytes, head.length);
     endpoint->turn++;
+    endpoint->run++;
     pair->head = head.position + head.slots;
     *ret_lent = (struct hqq_lent){pair, head.position, head.slots};
     return (ssize_t)head.length;

@@ -237,6 +237,23 @@ static bool is_question_due(const struct hqq_route *route, uint64_t now)
            now - route->checked_ticks > STREAM_LOOK * hqq_ticks_long_ago();
 }
 
+/* Sends a datagram that was claimed. A full queue puts it back where it was, unless what lies behind it has been taken
+ * meanwhile, by a receiver that is not gone yet: then it has to go this way. */
+static long send_or_put_back(int fd, const struct msghdr *message, struct hqq_ring *ring, uint64_t position,
+                             uint64_t slots, bool *ret_is_back)
+{
+    for (int tries = RESEND_TRIES;; tries--) {
+        uint64_t expected = position + slots;
+        long result = hqq_kernel_sendmsg(fd, message);
+        if (result != -EAGAIN || tries == 0)
+            return result;
+        *ret_is_back = hqq_cas_acq_rel(hqq_ring_r(ring), &expected, position);
+        if (*ret_is_back)
+            return result;
+        hqq_sys.sleep_until(hqq_clock_ns() + HQQ_NS_PER_MS);
+    }
+}
+
 /* One datagram that nobody will read: claimed, then sent through the kernel. 0, or -errno; -ENOENT: not to be had;
  * -EAGAIN: it is where it was. */
 static long send_one_again(const struct sending *sending, uint64_t position)
@@ -249,6 +266,7 @@ static long send_one_again(const struct sending *sending, uint64_t position)
     struct hqq_target target;
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = slots};
     uint64_t expected = position;
+    bool is_back = false;
     if (length > hqq_pair_longest(route->pair) || slots > IOV_MAX ||
         !hqq_cas_acq_rel(hqq_ring_r(ring), &expected, position + slots))
         return -ENOENT;
@@ -261,11 +279,10 @@ static long send_one_again(const struct sending *sending, uint64_t position)
     if (result == 0) {
         message.msg_name = target.length != 0 ? &target.name : NULL;
         message.msg_namelen = target.length;
-        result = hqq_kernel_sendmsg(sending->fd, &message);
+        result = send_or_put_back(sending->fd, &message, ring, position, slots, &is_back);
         hqq_route_target_done(&target);
     }
-    expected = position + slots;
-    if (result == -EAGAIN && hqq_cas_acq_rel(hqq_ring_r(ring), &expected, position))
+    if (is_back)
         return result;
     for (uint64_t i = 0; i < slots; i++)
         hqq_ring_release(ring, position + i);

@@ -70,7 +70,7 @@ void hqq_spin_learn(struct hqq_endpoint *endpoint, uint64_t slept_ns)
     if (slept_ns < 2 * longest)
         hqq_store_relaxed(&endpoint->spin_budget_ns, longest);
     if (slept_ns > CALM_NS)
-        endpoint->woken = 0;
+        hqq_store32_relaxed(&endpoint->woken, 0);
 }
 
 static bool give_way(struct hqq_endpoint *endpoint)
