@@ -161,15 +161,16 @@ static int sys_membarrier(int command)
     return settle((int)syscall(SYS_membarrier, command, 0, 0), saved);
 }
 
+/* By system calls of its own, as libc's are cancellation points, and another library may stand in front of them. */
 static int sys_knock(const void *address, unsigned length)
 {
     int saved = errno;
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int fd = (int)syscall(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     int result = fd < 0 ? -errno : 0;
-    if (fd >= 0 && sendto(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, address, length) < 0)
+    if (fd >= 0 && syscall(SYS_sendto, fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, address, length) < 0)
         result = -errno;
     if (fd >= 0)
-        close(fd);
+        syscall(SYS_close, fd);
     errno = saved;
     return result;
 }
