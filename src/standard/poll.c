@@ -1,5 +1,6 @@
 #include "standard/poll.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -27,7 +28,7 @@ bool hqq_link_knock_address(const struct hqq_link *link, struct sockaddr_un *ret
     return address_of(link, link->role, ret_address, ret_length);
 }
 
-void hqq_link_knock(const struct hqq_link *link, const struct hqq_bell *bell)
+void hqq_link_knock(const struct hqq_link *link, struct hqq_bell *bell)
 {
     struct sockaddr_un address;
     socklen_t length;
@@ -36,8 +37,14 @@ void hqq_link_knock(const struct hqq_link *link, const struct hqq_bell *bell)
         return;
     bool is_own = bell == link->rx_data || bell == link->tx_space;
     enum hqq_role other = link->role == HQQ_ROLE_PRIMARY ? HQQ_ROLE_SECONDARY : HQQ_ROLE_PRIMARY;
-    if (address_of(link, is_own ? link->role : other, &address, &length))
-        (void)hqq_sys.knock(&address, length); /* a full queue is readable already */
+    if (!address_of(link, is_own ? link->role : other, &address, &length))
+        return;
+    int result = hqq_sys.knock(&address, length);
+    if (result == 0 || result == -EAGAIN || result == -ECONNREFUSED)
+        return; /* a full queue is readable already; nor is there anybody to wake where nobody has the address */
+    /* Who sleeps in a poll of its own looks after nothing: the next that is published is to try again. A swap, not a
+     * store: whoever arms the bell after it must see, edge B2, what all earlier ringers have published. */
+    (void)hqq_swap32_acq_rel(&bell->armed, 1);
 }
 
 void hqq_link_rung(struct hqq_link *link, struct hqq_bell *bell)

@@ -235,8 +235,8 @@ static inline void hqq_link_publish(struct hqq_link *link, uint64_t position, ui
 /* A sleeper was woken: by a knock too, if it sleeps in poll (poll.h), and counted. */
 void hqq_link_rung(struct hqq_link *link, struct hqq_bell *bell);
 
-/* Knocks at whoever sleeps at this bell in poll, if anybody may. */
-void hqq_link_knock(const struct hqq_link *link, const struct hqq_bell *bell);
+/* Knocks at whoever sleeps at this bell in poll, if anybody may. A knock that fails leaves the bell armed. */
+void hqq_link_knock(const struct hqq_link *link, struct hqq_bell *bell);
 
 /* Wakes the peer's readers, after count slots were published. */
 static inline void hqq_link_ring_data(struct hqq_link *link, uint64_t count)

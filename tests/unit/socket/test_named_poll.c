@@ -354,6 +354,25 @@ static void a_knock_for_nothing_makes_it_readable_until_a_receive_finds_nothing(
     }
 }
 
+static int fail_knock(const void *address, unsigned length)
+{
+    (void)address;
+    (void)length;
+    return -EMFILE;
+}
+
+static void a_knock_that_fails_is_made_up_for_by_the_next_datagram(void **state)
+{
+    (void)state;
+    const struct hqq_sys real = hqq_sys;
+    hqq_sys.knock = fail_knock;
+    say(pair.connected);
+    hqq_sys = real;
+    expect_kernel(pair.bound, false);
+    say(pair.connected);
+    expect_kernel(pair.bound, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,6 +393,7 @@ int main(void)
             a_descriptor_that_was_never_waited_for_by_us_is_readable_for_the_kernel_when_it_is, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_knock_for_nothing_makes_it_readable_until_a_receive_finds_nothing, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_knock_that_fails_is_made_up_for_by_the_next_datagram, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
