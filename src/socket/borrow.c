@@ -164,7 +164,7 @@ static int borrow_slot(int fd, int flags, struct hqq_loan *loan)
         while ((result = hqq_link_try_borrow(link, &slot)) == HQQ_ERROR_WOULD_BLOCK && waited == 0)
             waited = hqq_named_wait(&wait);
         hqq_named_wait_end(&wait);
-        bool is_end = (waited == -ESHUTDOWN || result == HQQ_ERROR_CLOSED) &&
+        bool is_end = result != 0 && (waited == -ESHUTDOWN || result == HQQ_ERROR_CLOSED) &&
                       (hqq_load32_relaxed(&named->shut) & HQQ_NAMED_SHUT_READING) != 0 &&
                       hqq_load32_acquire(&named->is_closed) == 0;
         if (is_end) {
