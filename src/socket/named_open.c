@@ -174,6 +174,11 @@ static int open_link(int fd, const struct sockaddr *address, socklen_t length, b
         result = creates ? -EINVAL : -EISCONN;
     } else {
         result = creates ? create(named, name, &link) : reach(named, name, &link);
+        /* Closed while this waited: fd may be another's by now. A close after this look is seen by later calls only. */
+        if (result == 0 && hqq_load32_acquire(&named->is_closed) != 0) {
+            hqq_link_close(link);
+            result = -EBADF;
+        }
         if (result == 0)
             install(named, fd, link);
         else

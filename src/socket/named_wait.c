@@ -25,7 +25,8 @@ void hqq_named_knock(struct hqq_named *named)
     hqq_store32_relaxed(&named->is_knocked, 1); /* after it: if it says so for nothing, that costs a look */
 }
 
-/* True if there were any. The queue is short, so this ends. */
+/* True if there were any. The queue is short, so this ends. Callers have seen that the socket is not closed, as the
+ * number may be another's then. It may become so right after their look: no more than these few calls are exposed. */
 static bool take_knocks_out(struct hqq_named *named, int fd)
 {
     char byte;
@@ -43,7 +44,8 @@ bool hqq_named_settle(struct hqq_named *named, int fd, bool has_found_nothing)
 {
     struct hqq_link *link = hqq_named_link(named);
     uint64_t look_ns = 0;
-    if (hqq_load32_relaxed(&named->is_ours_only) != 0 || hqq_load32_relaxed(&named->is_heard) == 0)
+    if (hqq_load32_relaxed(&named->is_ours_only) != 0 || hqq_load32_relaxed(&named->is_heard) == 0 ||
+        hqq_load32_acquire(&named->is_closed) != 0)
         return false;
     bool is_armed = hqq_link_is_armed(link, HQQ_WAIT_DATA);
     if (is_armed && hqq_load32_relaxed(&named->is_knocked) == 0 && !has_found_nothing)
@@ -79,6 +81,8 @@ uint64_t hqq_named_arm(struct hqq_named_sleep *sleep)
     struct hqq_named *named = sleep->named;
     uint64_t limit = HQQ_FOREVER;
     uint64_t now = hqq_clock_ns();
+    if (hqq_load32_acquire(&named->is_closed) != 0)
+        return 0;
     hqq_store32_relaxed(&named->is_ours_only, 1);
     sleep->is_armed = true;
     uint32_t others = hqq_add32_relaxed(&named->sleepers, 1);

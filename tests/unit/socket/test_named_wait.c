@@ -25,6 +25,7 @@
 
 #include "platform/clock.h"
 #include "platform/sys.h"
+#include "socket/named_wait.h"
 #include "support/named.h"
 #include "support/plain_peer.h"
 
@@ -230,6 +231,28 @@ static void a_close_ends_the_calls_of_other_threads(void **state)
     pair.bound = -1;
     expect_end(&receiver, -1, EBADF);
     expect_end(&sender, -1, EBADF);
+}
+
+static void a_socket_that_was_closed_takes_nothing_from_who_has_its_number_now(void **state)
+{
+    (void)state;
+    int others[2];
+    char byte;
+    struct hqq_named *named = hqq_named_enter(pair.bound);
+    struct hqq_named_sleep sleep = {.named = named, .link = hqq_named_link(named), .fd = pair.bound, .reads = true};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, others), 0);
+    assert_int_equal(hqq_close(pair.bound), 0);
+    assert_int_equal(dup2(others[0], pair.bound), pair.bound);
+    assert_int_equal(write(others[1], "x", 1), 1);
+    assert_int_equal(hqq_named_arm(&sleep), 0);
+    hqq_named_wake(&sleep);
+    assert_false(hqq_named_settle(named, pair.bound, true));
+    assert_int_equal(recv(pair.bound, &byte, 1, MSG_DONTWAIT), 1);
+    hqq_named_drop(named);
+    close(pair.bound);
+    close(others[0]);
+    close(others[1]);
+    pair.bound = -1;
 }
 
 static void a_shutdown_ends_a_receive_with_nothing_and_a_send_with_a_broken_pipe(void **state)
@@ -454,6 +477,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(several_threads_get_a_datagram_each, set_up, tear_down),
         cmocka_unit_test_setup_teardown(time_outs_end_calls_that_wait_and_not_before, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_close_ends_the_calls_of_other_threads, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_socket_that_was_closed_takes_nothing_from_who_has_its_number_now, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_shutdown_ends_a_receive_with_nothing_and_a_send_with_a_broken_pipe, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_peer_that_closes_ends_both, set_up, tear_down),
