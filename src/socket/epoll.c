@@ -426,14 +426,27 @@ static uint64_t until_ms(int timeout_ms)
     return timeout_ms > 0 ? hqq_deadline_after(hqq_clock_ns(), (uint64_t)timeout_ms * HQQ_NS_PER_MS) : HQQ_FOREVER;
 }
 
+/* A socket of AF_HQQ may have come into the set during the wait. True if nothing but its knocks was found, and they have
+ * been dropped: the wait is to go on, for it too. */
+static bool found_only_knocks(struct epoll_event *events, int *result)
+{
+    if (__builtin_expect(*result <= 0 || hqq_load32_relaxed(&hqq_named_count) == 0, 1))
+        return false;
+    *result = hqq_named_epoll_without_knocks(events, *result);
+    return *result == 0;
+}
+
 int hqq_epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout_ms, const sigset_t *mask)
 {
     struct waiting waiting;
     if (has_named(epoll, events, count))
         return hqq_named_epoll_wait(epoll, events, count, until_ms(timeout_ms), timeout_ms == 0, mask);
-    if (!begin(&waiting, epoll, events, count, mask))
-        return hqq_libc.epoll_pwait(epoll, events, count, timeout_ms, mask);
-    return wait_for(&waiting, until_ms(timeout_ms), timeout_ms == 0);
+    int result = begin(&waiting, epoll, events, count, mask)
+                     ? wait_for(&waiting, until_ms(timeout_ms), timeout_ms == 0)
+                     : hqq_libc.epoll_pwait(epoll, events, count, timeout_ms, mask);
+    if (!found_only_knocks(events, &result) || timeout_ms == 0)
+        return result;
+    return hqq_named_epoll_wait(epoll, events, count, until_ms(timeout_ms), false, mask);
 }
 
 int hqq_epoll_wait(int epoll, struct epoll_event *events, int count, int timeout_ms)
@@ -441,9 +454,11 @@ int hqq_epoll_wait(int epoll, struct epoll_event *events, int count, int timeout
     struct waiting waiting;
     if (has_named(epoll, events, count))
         return hqq_named_epoll_wait(epoll, events, count, until_ms(timeout_ms), timeout_ms == 0, NULL);
-    if (!begin(&waiting, epoll, events, count, NULL))
-        return hqq_libc.epoll_wait(epoll, events, count, timeout_ms);
-    return wait_for(&waiting, until_ms(timeout_ms), timeout_ms == 0);
+    int result = begin(&waiting, epoll, events, count, NULL) ? wait_for(&waiting, until_ms(timeout_ms), timeout_ms == 0)
+                                                             : hqq_libc.epoll_wait(epoll, events, count, timeout_ms);
+    if (!found_only_knocks(events, &result) || timeout_ms == 0)
+        return result;
+    return hqq_named_epoll_wait(epoll, events, count, until_ms(timeout_ms), false, NULL);
 }
 
 int hqq_epoll_pwait2(int epoll, struct epoll_event *events, int count, const struct timespec *timeout,
@@ -462,5 +477,8 @@ int hqq_epoll_pwait2(int epoll, struct epoll_event *events, int count, const str
             hqq_deadline_after(hqq_clock_ns(), (uint64_t)timeout->tv_sec * HQQ_NS_PER_S + (uint64_t)timeout->tv_nsec);
     if (is_named)
         return hqq_named_epoll_wait(epoll, events, count, until, is_now, mask);
-    return wait_for(&waiting, is_now ? 0 : until, is_now);
+    int result = wait_for(&waiting, is_now ? 0 : until, is_now);
+    if (!found_only_knocks(events, &result) || is_now)
+        return result;
+    return hqq_named_epoll_wait(epoll, events, count, until, false, mask);
 }

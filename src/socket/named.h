@@ -119,6 +119,8 @@ int hqq_named_epoll_ctl(int epoll, int operation, int fd, const struct epoll_eve
 
 /* True if the set has such sockets; then this waits for them, and for all others in it. -1 and errno. The arguments have
  * been checked. */
+/* Drops the events that are none of the app's. Returns how many are left. */
+int hqq_named_epoll_without_knocks(struct epoll_event *events, int count);
 bool hqq_named_epoll_knows(int epoll);
 int hqq_named_epoll_wait(int epoll, struct epoll_event *events, int count, uint64_t until_ns, bool is_now,
                          const sigset_t *mask);

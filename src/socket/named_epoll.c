@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "platform/clock.h"
+#include "platform/process.h"
 #include "ring/ring.h"
 #include "socket/libc.h"
 #include "socket/lock.h"
@@ -33,6 +34,7 @@ _Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLHUP == POLLHUP &
 /* A socket in a set. */
 struct registration {
     int epoll, fd;
+    uint64_t generation;    /* of the process that registered it */
     bool is_used, is_spent; /* spent: EPOLLONESHOT, and told */
     struct epoll_event event;
     /* For EPOLLET: what was told last, and where both sides of the rings stood then. One side is not enough: a slot counts
@@ -42,6 +44,8 @@ struct registration {
 };
 
 static struct hqq_lock lock;
+static hqq_atomic_u32
+    changes; /* moves with every change of a registration: who has collected them looks whether it has */
 static struct registration registrations[REGISTRATIONS];
 
 static struct registration *find(int epoll, int fd)
@@ -79,9 +83,11 @@ static int change(int epoll, int operation, int fd, const struct epoll_event *ev
     int result = tell_kernel(epoll, operation, fd);
     if (result != 0 || !at)
         return result;
-    *at = (struct registration){.epoll = epoll, .fd = fd, .is_used = operation != EPOLL_CTL_DEL};
+    *at = (struct registration){
+        .epoll = epoll, .fd = fd, .generation = hqq_process_generation(), .is_used = operation != EPOLL_CTL_DEL};
     if (at->is_used)
         at->event = *event;
+    hqq_add32_relaxed(&changes, 1);
     return 0;
 }
 
@@ -112,15 +118,24 @@ bool hqq_named_epoll_knows(int epoll)
     return knows;
 }
 
+/* The kernel keeps a socket in its set as long as a duplicate of it is open: it is taken out, but not in a child of a fork,
+ * which has the set in common with its parent. */
 void hqq_named_epoll_forget(int fd)
 {
+    int saved = errno;
     if (!hqq_lock_take(&lock))
         return;
     for (int i = 0; i < REGISTRATIONS; i++) {
-        if (registrations[i].epoll == fd || registrations[i].fd == fd)
-            registrations[i].is_used = false;
+        struct registration *at = &registrations[i];
+        if (!at->is_used || (at->epoll != fd && at->fd != fd))
+            continue;
+        if (at->fd == fd && hqq_process_is_generation(at->generation))
+            (void)tell_kernel(at->epoll, EPOLL_CTL_DEL, fd);
+        at->is_used = false;
+        hqq_add32_relaxed(&changes, 1);
     }
     hqq_lock_give(&lock);
+    errno = saved;
 }
 
 void hqq_named_epoll_reset_lock(void)
@@ -195,7 +210,7 @@ static bool has_moved(const struct hqq_ring *ring, const uint64_t position[2])
 static uint32_t news(const struct registration *at, const struct hqq_named_sleep *sleep)
 {
     uint32_t asked = at->event.events;
-    if (at->is_spent)
+    if (at->is_spent || hqq_load32_acquire(&sleep->named->is_closed) != 0)
         return 0;
     uint32_t events = (uint32_t)(uint16_t)hqq_named_events(sleep->named, (short)(asked & (READABLE | WRITABLE)));
     if (!(asked & EPOLLET))
@@ -241,7 +256,7 @@ static int tell(struct waiting *waiting, int found)
     return found;
 }
 
-static int without_knocks(struct epoll_event *events, int count)
+int hqq_named_epoll_without_knocks(struct epoll_event *events, int count)
 {
     int kept = 0;
     for (int i = 0; i < count; i++) {
@@ -256,8 +271,6 @@ static uint64_t arm_all(struct waiting *waiting, uint64_t until_ns)
     uint64_t limit = until_ns;
     for (int i = 0; i < waiting->members && limit != 0; i++) {
         struct hqq_named_sleep *sleep = &waiting->sleeps[i];
-        if (!sleep->reads && !sleep->writes)
-            continue;
         uint64_t own = hqq_named_arm(sleep);
         if (news(&waiting->at[i], sleep) != 0)
             own = 0;
@@ -273,7 +286,7 @@ static int ask_and_tell(struct waiting *waiting, uint64_t span_ns, const sigset_
     int saved = errno;
     wake_all(waiting);
     errno = saved;
-    return found < 0 ? found : tell(waiting, without_knocks(waiting->events, found));
+    return found < 0 ? found : tell(waiting, hqq_named_epoll_without_knocks(waiting->events, found));
 }
 
 static bool has_news(const struct waiting *waiting)
@@ -285,33 +298,35 @@ static bool has_news(const struct waiting *waiting)
     return false;
 }
 
-static int wait_for(struct waiting *waiting, uint64_t until_ns, bool is_now, const sigset_t *mask)
+/* One look and, if there is nothing, one sleep. Other threads may change the set at any time: what was collected is armed,
+ * and only if it is still all there is the sleep is begun. */
+static int wait_once(struct waiting *waiting, uint64_t until_ns, bool is_now, const sigset_t *mask, uint32_t collected)
 {
-    for (;;) {
-        bool is_ready = is_now || has_news(waiting);
-        bool spins = !is_ready && waiting->sleeps[0].reads && !waiting->sleeps[0].is_edge;
-        if (spins && hqq_link_spin(waiting->sleeps[0].link, HQQ_WAIT_DATA))
-            continue;
-        uint64_t limit = is_ready ? 0 : arm_all(waiting, until_ns);
-        int found = ask_and_tell(waiting, hqq_clock_left(limit), mask);
-        if (found != 0 || is_now || (until_ns != HQQ_FOREVER && hqq_clock_ns() >= until_ns))
-            return found;
-    }
+    const struct hqq_named_sleep *first = &waiting->sleeps[0];
+    bool is_ready = is_now || has_news(waiting);
+    bool spins = !is_ready && waiting->members != 0 && first->reads && !first->is_edge;
+    if (spins && hqq_link_spin(first->link, HQQ_WAIT_DATA))
+        return 0;
+    uint64_t limit = is_ready ? 0 : arm_all(waiting, until_ns);
+    if (hqq_load32_relaxed(&changes) != collected)
+        limit = 0;
+    return ask_and_tell(waiting, hqq_clock_left(limit), mask);
 }
 
 int hqq_named_epoll_wait(int epoll, struct epoll_event *events, int count, uint64_t until_ns, bool is_now,
                          const sigset_t *mask)
 {
-    struct waiting waiting;
-    int result;
+    struct waiting waiting; /* large, and set by collect() as far as it is used */
+    int found;
     waiting.epoll = epoll;
     waiting.events = events;
     waiting.count = count;
-    collect(&waiting);
-    if (waiting.members == 0)
-        return hqq_epoll_wait_sockets(epoll, events, count, is_now ? 0 : hqq_clock_left(until_ns), mask);
-    pthread_cleanup_push(leave, &waiting);
-    result = wait_for(&waiting, until_ns, is_now, mask);
-    pthread_cleanup_pop(1);
-    return result;
+    do {
+        uint32_t collected = hqq_load32_acquire(&changes);
+        collect(&waiting);
+        pthread_cleanup_push(leave, &waiting);
+        found = wait_once(&waiting, until_ns, is_now, mask, collected);
+        pthread_cleanup_pop(1);
+    } while (found == 0 && !is_now && (until_ns == HQQ_FOREVER || hqq_clock_ns() < until_ns));
+    return found;
 }

@@ -21,9 +21,6 @@
 /* Descriptors that are waited for without memory from the heap. */
 #define FEW 64
 
-/* How often a socket is looked at that is watched for its end alone. */
-#define IDLE_LOOK_NS (100 * HQQ_NS_PER_MS)
-
 /* ---- One socket ------------------------------------------------------------------------------------------------ */
 
 short hqq_named_events(struct hqq_named *named, short asked)
@@ -125,8 +122,7 @@ static uint64_t arm_all(struct waiting *waiting, uint64_t until_ns)
         struct hqq_named_sleep *sleep = &waiting->sleeps[i];
         if (!sleep->named)
             continue;
-        bool is_waited_for = sleep->reads || sleep->writes;
-        uint64_t own = is_waited_for ? hqq_named_arm(sleep) : hqq_clock_ns() + IDLE_LOOK_NS;
+        uint64_t own = hqq_named_arm(sleep);
         limit = own < limit ? own : limit;
     }
     return limit;

@@ -11,6 +11,7 @@
 
 /* How long a sleep lasts where no knock can arrive. */
 #define UNHEARD_NS (1 * HQQ_NS_PER_MS)
+#define END_LOOK_NS (100 * HQQ_NS_PER_MS)
 
 /* ---- Knocks ---------------------------------------------------------------------------------------------------- */
 
@@ -76,6 +77,15 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* For who waits for the end of the socket alone, which no peer that dies knocks for. Returns how long the sleep may last. */
+static uint64_t look_for_the_end(const struct hqq_named_sleep *sleep)
+{
+    enum hqq_peer peer;
+    if (sleep->link)
+        (void)hqq_link_check_peer(sleep->link, &peer);
+    return END_LOOK_NS;
+}
+
 uint64_t hqq_named_arm(struct hqq_named_sleep *sleep)
 {
     struct hqq_named *named = sleep->named;
@@ -91,6 +101,8 @@ uint64_t hqq_named_arm(struct hqq_named_sleep *sleep)
         limit = earlier(limit, hqq_link_arm(sleep->link, HQQ_WAIT_DATA, &sleep->look_ns[0]));
     if (sleep->writes)
         limit = earlier(limit, hqq_link_arm(sleep->link, HQQ_WAIT_SPACE, &sleep->look_ns[1]));
+    if (!sleep->reads && !sleep->writes)
+        limit = earlier(limit, now + look_for_the_end(sleep));
     if (hqq_load32_relaxed(&named->is_heard) == 0)
         limit = earlier(limit, now + UNHEARD_NS);
     if (others != 0)
@@ -109,7 +121,7 @@ void hqq_named_wake(void *argument)
         hqq_link_disarm(sleep->link, HQQ_WAIT_DATA);
     if (sleep->writes)
         hqq_link_disarm(sleep->link, HQQ_WAIT_SPACE);
-    if (hqq_sub32_relaxed(&sleep->named->sleepers, 1) != 1 &&
+    if (hqq_sub32_relaxed(&sleep->named->sleepers, 1) != 1 && sleep->link &&
         (hqq_link_is_ready(sleep->link, HQQ_WAIT_DATA) || hqq_link_is_ready(sleep->link, HQQ_WAIT_SPACE)))
         hqq_named_knock(sleep->named);
 }

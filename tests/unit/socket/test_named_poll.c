@@ -295,6 +295,72 @@ static void other_members_of_the_set_are_told_beside(void **state)
     hqq_close(set);
 }
 
+/* What another thread does to a set while it is waited for, a moment later. */
+struct later {
+    int epoll, operation, fd, from;
+    struct epoll_event event;
+};
+
+static void *change_later(void *arg)
+{
+    struct later *later = arg;
+    usleep(3000);
+    (void)hqq_epoll_ctl(later->epoll, later->operation, later->fd, &later->event);
+    usleep(3000);
+    (void)!hqq_send(later->from, "word", 4, 0);
+    return NULL;
+}
+
+static void expect_after(struct later *later)
+{
+    pthread_t thread;
+    struct epoll_event found = {0};
+    assert_int_equal(pthread_create(&thread, NULL, change_later, later), 0);
+    assert_int_equal(hqq_epoll_wait(later->epoll, &found, 1, 5000), 1);
+    assert_int_equal(found.events, EPOLLIN);
+    assert_int_equal(found.data.u64, 77);
+    pthread_join(thread, NULL);
+    hear(later->fd);
+}
+
+static void a_socket_that_comes_into_the_set_during_a_wait_is_waited_for(void **state)
+{
+    (void)state;
+    struct later later = {
+        epoll_create1(EPOLL_CLOEXEC), EPOLL_CTL_ADD, pair.bound, pair.connected, {EPOLLIN, {.u64 = 77}}};
+    expect_after(&later);
+    close(later.epoll);
+}
+
+static void a_spent_socket_that_is_armed_again_during_a_wait_is_waited_for(void **state)
+{
+    (void)state;
+    const uint32_t once = EPOLLIN | EPOLLONESHOT;
+    struct later later = {epoll_create1(EPOLL_CLOEXEC), EPOLL_CTL_MOD, pair.bound, pair.connected, {once, {.u64 = 77}}};
+    struct epoll_event event = later.event, found;
+    assert_int_equal(hqq_epoll_ctl(later.epoll, EPOLL_CTL_ADD, pair.bound, &event), 0);
+    say(pair.connected);
+    assert_int_equal(hqq_epoll_wait(later.epoll, &found, 1, 0), 1);
+    hear(pair.bound);
+    for (int i = 0; i < 3; i++)
+        expect_after(&later);
+    close(later.epoll);
+}
+
+static void a_closed_socket_with_a_duplicate_leaves_the_set(void **state)
+{
+    (void)state;
+    int epoll = epoll_create1(EPOLL_CLOEXEC), duplicate = hqq_dup(pair.bound);
+    struct epoll_event event = {.events = EPOLLIN}, found;
+    assert_int_equal(hqq_epoll_ctl(epoll, EPOLL_CTL_ADD, pair.bound, &event), 0);
+    hqq_close(pair.bound);
+    pair.bound = duplicate;
+    say(pair.connected);
+    assert_int_equal(hqq_epoll_wait(epoll, &found, 1, 20), 0);
+    hear(duplicate);
+    close(epoll);
+}
+
 static void a_closed_socket_leaves_the_set(void **state)
 {
     (void)state;
@@ -389,6 +455,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_set_waits_for_free_slots_too, set_up, tear_down),
         cmocka_unit_test_setup_teardown(other_members_of_the_set_are_told_beside, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_closed_socket_leaves_the_set, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_socket_that_comes_into_the_set_during_a_wait_is_waited_for, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_spent_socket_that_is_armed_again_during_a_wait_is_waited_for, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_closed_socket_with_a_duplicate_leaves_the_set, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             a_descriptor_that_was_never_waited_for_by_us_is_readable_for_the_kernel_when_it_is, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_knock_for_nothing_makes_it_readable_until_a_receive_finds_nothing, set_up,
