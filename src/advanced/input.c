@@ -121,7 +121,7 @@ static int handle_chunk(struct hqq_advanced *advanced, const struct hqq_taken *t
 {
     const struct hqq_chunk_rules rules = {
         .buffer_size = advanced->link->rx.buffer_size,
-        .overhead = hqq_advanced_overhead(advanced, advanced->session.is_opening),
+        .overhead = hqq_advanced_overhead(advanced->session.is_opening),
         .may_be_compressed = hqq_advanced_has(advanced, HQQ_FEATURE_COMPRESSION),
     };
     struct hqq_chunk chunk;

@@ -15,7 +15,7 @@
 
 int hqq_message_check(const struct hqq_advanced *advanced, uint64_t length)
 {
-    uint64_t slot = advanced->link->tx.buffer_size - hqq_advanced_overhead(advanced, advanced->session.is_sealing);
+    uint64_t slot = advanced->link->tx.buffer_size - hqq_advanced_overhead(advanced->session.is_sealing);
     if (length > advanced->session.peer_max_message)
         return HQQ_ERROR_BUFFER_OVERFLOW;
     if (length > slot && !hqq_advanced_has(advanced, HQQ_FEATURE_LARGE_COPY))

@@ -114,7 +114,7 @@ static void put_chunk(struct hqq_advanced *advanced, uint64_t position, const st
                       const unsigned char *data)
 {
     struct hqq_session *session = &advanced->session;
-    uint64_t overhead = hqq_advanced_overhead(advanced, session->is_sealing);
+    uint64_t overhead = hqq_advanced_overhead(session->is_sealing);
     struct hqq_packet packet = hqq_chunk_packet(chunk, overhead);
     unsigned char *payload = hqq_link_payload(advanced->link, position);
     HQQ_POINT("advanced.claimed");

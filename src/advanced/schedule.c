@@ -69,7 +69,7 @@ static bool is_held_back(struct hqq_advanced *advanced, const struct hqq_connect
 static bool cut(struct hqq_advanced *advanced, struct hqq_connection *on)
 {
     struct hqq_item *item = on->first_item;
-    uint64_t capacity = advanced->link->tx.buffer_size - hqq_advanced_overhead(advanced, advanced->session.is_sealing);
+    uint64_t capacity = advanced->link->tx.buffer_size - hqq_advanced_overhead(advanced->session.is_sealing);
     uint64_t want = item->left < capacity ? item->left : capacity;
     bool may_go;
     item->chunk.size = hqq_credit_left(advanced, on, item, want, &may_go);
@@ -112,7 +112,7 @@ struct hqq_connection *hqq_schedule_next(struct hqq_advanced *advanced, uint64_t
 
 void hqq_schedule_sent(struct hqq_advanced *advanced, struct hqq_connection *on, uint64_t now_ns)
 {
-    uint64_t bytes = on->first_item->chunk.size + hqq_advanced_overhead(advanced, advanced->session.is_sealing);
+    uint64_t bytes = on->first_item->chunk.size + hqq_advanced_overhead(advanced->session.is_sealing);
     advanced->turn++;
     hqq_rate_take(&on->rate, bytes, now_ns);
     hqq_rate_take(&advanced->rate, bytes, now_ns);

@@ -19,12 +19,12 @@
 
 #include <hqq/advanced.h>
 
+#include "advanced/crypto.h"
 #include "advanced/rate.h"
 #include "advanced/wire.h"
 #include "base/atomic.h"
 #include "standard/packets.h"
 
-struct hqq_crypto;
 struct hqq_assembly;
 
 /* ---- Waiting: wait.h ------------------------------------------------------------------------------------------- */
@@ -268,10 +268,9 @@ static inline bool hqq_advanced_has(const struct hqq_advanced *advanced, uint64_
 }
 
 /* Bytes of a slot that are not the message's. */
-static inline uint64_t hqq_advanced_overhead(const struct hqq_advanced *advanced, bool is_sealed)
+static inline uint64_t hqq_advanced_overhead(bool is_sealed)
 {
-    (void)advanced;
-    return is_sealed ? 16 : 0;
+    return is_sealed ? HQQ_CRYPTO_TAG : 0;
 }
 
 /* Takes the lock if the call may go on: 0, or FORKED and no lock. */
