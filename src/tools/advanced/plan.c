@@ -134,8 +134,6 @@ static void add_group(struct perf_session *session, const struct advanced_option
 
 static int plan(struct perf_session *session, const struct advanced_options *options)
 {
-    unsigned rounds = options->perf.rounds + options->perf.extra;
-
     session->cells = talloc_zero_array(session, struct perf_cell, (unsigned)GROUPS * MOST_IN_GROUP);
     if (session->cells == NULL)
         return -1;
@@ -143,43 +141,18 @@ static int plan(struct perf_session *session, const struct advanced_options *opt
         if ((options->parts & PERF_BIT(groups[i].part)) != 0 && !(options->perf.quick && groups[i].is_long))
             add_group(session, options, i);
     }
-    for (size_t i = 0; i < session->cell_count; i++) {
-        session->cells[i].runs = talloc_zero_array(session->cells, struct perf_run, rounds);
-        if (session->cells[i].runs == NULL)
-            return -1;
-    }
-    return 0;
-}
-
-static char *join(const void *parent, int argc, char **argv)
-{
-    char *command = talloc_strdup(parent, "");
-
-    for (int i = 0; i < argc && command != NULL; i++)
-        command = talloc_asprintf_append(command, "%s%s", i == 0 ? "" : " ", argv[i]);
-    return command;
+    return perf_session_make_room(session);
 }
 
 struct perf_session *advanced_plan(const void *parent, const struct advanced_options *options, int argc, char **argv)
 {
-    struct perf_session *session = talloc_zero(parent, struct perf_session);
+    struct perf_session *session = perf_session_new(parent, &options->perf, argc, argv);
 
-    if (session == NULL)
-        return NULL;
-    session->options = &options->perf;
-    session->shares_cpu = options->perf.cpus[0] == options->perf.cpus[1];
-    session->command = join(session, argc, argv);
-    perf_machine_read(&session->machine);
-    if (session->command == NULL || plan(session, options) != 0) {
+    if (session != NULL && plan(session, options) != 0) {
         talloc_free(session);
         return NULL;
     }
     return session;
-}
-
-size_t perf_cell_size(const struct perf_cell *cell)
-{
-    return cell->task.transport->any_size ? 0 : cell->task.shape.size;
 }
 
 const char *advanced_group_title(size_t group)

@@ -91,43 +91,16 @@ static int plan(struct perf_session *session)
                 add_group(session, kind, mode, options->sizes[i], group++);
         }
     }
-    for (size_t i = 0; i < session->cell_count; i++) {
-        struct perf_cell *cell = &session->cells[i];
-
-        cell->runs = talloc_zero_array(session->cells, struct perf_run, options->rounds + options->extra);
-        if (cell->runs == NULL)
-            return -1;
-    }
-    return 0;
-}
-
-static char *join(const void *parent, int argc, char **argv)
-{
-    char *command = talloc_strdup(parent, "");
-
-    for (int i = 0; i < argc && command != NULL; i++)
-        command = talloc_asprintf_append(command, "%s%s", i == 0 ? "" : " ", argv[i]);
-    return command;
+    return perf_session_make_room(session);
 }
 
 struct perf_session *perf_session_create(const void *parent, const struct perf_options *options, int argc, char **argv)
 {
-    struct perf_session *session = talloc_zero(parent, struct perf_session);
+    struct perf_session *session = perf_session_new(parent, options, argc, argv);
 
-    if (session == NULL)
-        return NULL;
-    session->options = options;
-    session->shares_cpu = options->cpus[0] == options->cpus[1];
-    session->command = join(session, argc, argv);
-    perf_machine_read(&session->machine);
-    if (session->command == NULL || plan(session) != 0) {
+    if (session != NULL && plan(session) != 0) {
         talloc_free(session);
         return NULL;
     }
     return session;
-}
-
-size_t perf_cell_size(const struct perf_cell *cell)
-{
-    return cell->task.transport->any_size ? 0 : cell->task.shape.size;
 }

@@ -37,6 +37,11 @@ struct perf_session {
 /* Plans the cells, none if nothing that was asked for exists; a child of parent. NULL if there is no memory. */
 struct perf_session *perf_session_create(const void *parent, const struct perf_options *options, int argc, char **argv);
 
+/* What plans begin and end with: a session without cells, and room for the runs of those it has been given. NULL, -1 if
+ * there is no memory. */
+struct perf_session *perf_session_new(const void *parent, const struct perf_options *options, int argc, char **argv);
+int perf_session_make_room(struct perf_session *session);
+
 /* Makes all runs, says on a terminal how far it is, and judges them. 0, or -1 having said why on stderr. */
 int perf_session_run(struct perf_session *session);
 
