@@ -57,7 +57,7 @@ static void send_file(struct hqq_advanced *advanced, int file, uint64_t total)
         check(hqq_outgoing_write(outgoing, piece, (size_t)length, SOON), "sending a piece");
         sent += (uint64_t)length;
     }
-    check(hqq_outgoing_finish(outgoing), "finishing");
+    check(hqq_outgoing_finish(outgoing, HQQ_FOREVER), "finishing");
 }
 
 struct progress {

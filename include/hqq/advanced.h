@@ -59,13 +59,15 @@ HQQ_EXPORT uint64_t hqq_advanced_supported_features(void);
 
 /* Set members you do not care about to 0 ("the default"), best by HQQ_ADVANCED_CONFIG_INIT. */
 struct hqq_advanced_config {
-    uint64_t features;           /* to offer; default all that are possible here but COMPRESSION, which takes longer
+    uint64_t features;          /* to offer; default all that are possible here but COMPRESSION, which takes longer
                                      than it saves where memory is not short. ENCRYPTION needs a key and a buffer size
                                      of at least 32 */
-    uint64_t required_features;  /* negotiation fails where one of these is not agreed; offered as well */
-    uint64_t capabilities;       /* default all three */
-    const unsigned char *key;    /* HQQ_KEY_BYTES that both ends know, copied; NULL: no encryption */
-    uint64_t max_message;        /* largest message to receive whole; default 64 MiB */
+    uint64_t required_features; /* negotiation fails where one of these is not agreed; offered as well */
+    uint64_t capabilities;      /* default all three */
+    uint64_t version;         /* to speak, major << 8 | minor; default 1.0. Ends agree on the lower minor of one major;
+                                     this library knows of no difference between minors */
+    const unsigned char *key; /* HQQ_KEY_BYTES that both ends know, copied; NULL: no encryption */
+    uint64_t max_message;     /* largest message to receive whole; default 64 MiB */
     uint64_t max_partial_count;  /* messages that may be arriving at once; default 256 */
     uint64_t max_partial_bytes;  /* memory for those; default 4 * max_message */
     uint64_t max_received_bytes; /* messages that wait to be received, of all connections: beyond it nothing more is
@@ -74,6 +76,7 @@ struct hqq_advanced_config {
     uint64_t max_connections;    /* default 1024 */
     uint64_t max_calls;          /* calls under way, and requests waiting to be served; default 1024 each */
     uint64_t max_posted_bytes;   /* by hqq_advanced_post() and not sent yet; default max_message */
+    uint64_t max_sent;           /* largest message to send, beside what the peer takes; default 2^48 */
     uint64_t window;             /* what a connection's peer may send ahead of its reader; default 256 KiB */
     uint64_t compress_threshold; /* smaller messages are never compressed; default 1 KiB */
     uint64_t reserved;           /* 0 */
@@ -81,7 +84,7 @@ struct hqq_advanced_config {
 
 #define HQQ_ADVANCED_CONFIG_INIT                                                                                       \
     {                                                                                                                  \
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                                       \
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                                 \
     }
 
 /*
@@ -164,12 +167,21 @@ HQQ_EXPORT int hqq_advanced_stop(struct hqq_advanced *advanced);
 
 /* ---- Messages -------------------------------------------------------------------------------------------------- */
 
+enum hqq_message_flags {
+    HQQ_MESSAGE_REQUEST = 8,
+    HQQ_MESSAGE_RESPONSE = 16,
+    HQQ_MESSAGE_ERROR = 32,            /* with RESPONSE */
+    HQQ_MESSAGE_COMPRESSED = 64,       /* on its way; data and length are those before */
+    HQQ_MESSAGE_DATAGRAM = 0x00010000, /* a datagram of a standard link: no id */
+};
+
 /* A message that was received. Its memory is the link's, valid until it is freed or the link closed. */
 struct hqq_received {
     void *data;
     size_t length;
     uint64_t connection; /* id of the connection it came on; 0 for none */
-    uint64_t message;    /* id of the message */
+    uint64_t message;    /* id of the message, as its sender counts them */
+    uint32_t flags;      /* enum hqq_message_flags */
 };
 
 HQQ_EXPORT void hqq_received_free(struct hqq_advanced *advanced, struct hqq_received *received);
@@ -185,15 +197,26 @@ HQQ_EXPORT void hqq_received_free(struct hqq_advanced *advanced, struct hqq_rece
 HQQ_EXPORT int hqq_advanced_send(struct hqq_advanced *advanced, uint64_t connection, const void *data, size_t length,
                                  uint64_t deadline_ns);
 
+/* The same, and tells the id that the message has: also where it was given up midway (else *ret_message is 0). */
+HQQ_EXPORT int hqq_advanced_send_message(struct hqq_advanced *advanced, uint64_t connection, const void *data,
+                                         size_t length, uint64_t deadline_ns, uint64_t *ret_message);
+
+/* Sends a datagram of the standard link, in its order among messages without a connection: for a peer that reads some
+ * of it as such. Of 0 bytes nothing is sent. BUFFER_OVERFLOW (larger than a slot), INVALID_OP where ENCRYPTION was
+ * agreed on, as it would be in the clear. */
+HQQ_EXPORT int hqq_advanced_send_datagram(struct hqq_advanced *advanced, const void *data, size_t length,
+                                          uint64_t deadline_ns);
+
 /* The same without waiting: what does not fit at once is copied, and sent by whichever call drives the link. Errors
  * as above, and TOO_MANY_BYTES (max_posted_bytes). */
 HQQ_EXPORT int hqq_advanced_post(struct hqq_advanced *advanced, uint64_t connection, const void *data, size_t length);
 
 /*
  * Receives the next message that came on none of the open connections; free it. A message that the peer aborted or that
- * had to be refused is reported once, in its place among the others, with nothing received: ABORTED, BUFFER_OVERFLOW
- * (above max_message), TOO_MANY_MESSAGES, TOO_MANY_BYTES (max_partial_count, max_partial_bytes), INVALID_SIZE (a
- * malformed frame). Errors else: WOULD_BLOCK, TIMEOUT, INVALID_OP, CLOSED, PEER_DIED, AUTH, FORKED.
+ * had to be refused is reported once, in its place among the others: ABORTED (also where a peer without features of
+ * this library left it midway and others needed its room), BUFFER_OVERFLOW (above max_message), TOO_MANY_MESSAGES,
+ * TOO_MANY_BYTES (max_partial_count, max_partial_bytes), INVALID_SIZE (a malformed frame). Then connection and message
+ * of *ret_received say which it was, and data is NULL. Errors else: WOULD_BLOCK, TIMEOUT, INVALID_OP, CLOSED, PEER_DIED, AUTH, FORKED.
  */
 HQQ_EXPORT int hqq_advanced_receive(struct hqq_advanced *advanced, uint64_t deadline_ns,
                                     struct hqq_received *ret_received);
@@ -207,10 +230,14 @@ HQQ_EXPORT int hqq_outgoing_begin(struct hqq_advanced *advanced, uint64_t connec
                                   struct hqq_outgoing **ret_outgoing);
 /* Sends the next piece. INVALID_SIZE beyond the total. After any other error the message can only be aborted. */
 HQQ_EXPORT int hqq_outgoing_write(struct hqq_outgoing *outgoing, const void *data, size_t length, uint64_t deadline_ns);
-/* Frees it once all was written; INVALID_SIZE before that. */
-HQQ_EXPORT int hqq_outgoing_finish(struct hqq_outgoing *outgoing);
+/* Frees it once all was written; INVALID_SIZE before that. Waits for an empty message only, which lies in the link when
+ * this returns 0; after WOULD_BLOCK and TIMEOUT it may be tried again. */
+HQQ_EXPORT int hqq_outgoing_finish(struct hqq_outgoing *outgoing, uint64_t deadline_ns);
 /* Frees it; the peer drops what it has, if that is not all. NULL is allowed. */
 HQQ_EXPORT void hqq_outgoing_abort(struct hqq_outgoing *outgoing);
+
+/* The id that the message has. */
+HQQ_EXPORT uint64_t hqq_outgoing_message(const struct hqq_outgoing *outgoing);
 
 enum hqq_stream_event {
     HQQ_STREAM_BEGIN = 0, /* total is known, nothing has come */
@@ -255,6 +282,8 @@ enum hqq_connection_state {
 
 /* From now on the peer can dial, with up to backlog connections (at least 1) waiting to be accepted; 0: no more. */
 HQQ_EXPORT int hqq_advanced_listen(struct hqq_advanced *advanced, uint64_t backlog);
+/* The same until that time: who dials later is refused. HQQ_FOREVER is no end, 0 one that is over. */
+HQQ_EXPORT int hqq_advanced_listen_until(struct hqq_advanced *advanced, uint64_t backlog, uint64_t deadline_ns);
 /* Opens a connection. CONN_NOT_FOUND: nobody listens, or its backlog is full. TOO_MANY_CONNECTIONS. A deadline that passes
  * ends the attempt. */
 HQQ_EXPORT int hqq_advanced_dial(struct hqq_advanced *advanced, uint64_t deadline_ns,
@@ -266,13 +295,15 @@ HQQ_EXPORT int hqq_advanced_accept(struct hqq_advanced *advanced, uint64_t deadl
  * either side has closed the connection; what came before can still be received. */
 HQQ_EXPORT int hqq_connection_send(struct hqq_connection *connection, const void *data, size_t length,
                                    uint64_t deadline_ns);
+HQQ_EXPORT int hqq_connection_send_message(struct hqq_connection *connection, const void *data, size_t length,
+                                           uint64_t deadline_ns, uint64_t *ret_message);
 HQQ_EXPORT int hqq_connection_post(struct hqq_connection *connection, const void *data, size_t length);
 HQQ_EXPORT int hqq_connection_receive(struct hqq_connection *connection, uint64_t deadline_ns,
                                       struct hqq_received *ret_received);
 
 /* Closes the connection, after what was posted on it, and frees it; messages that were received from it stay valid, what
- * was not received is dropped. Other threads must not be using it. reason: any number, for the peer. NULL is
- * allowed. Does not wait. */
+ * was not received is dropped. Threads that wait in a call on it end with CLOSED, and no call on it may begin any
+ * more. reason: any number, for the peer. NULL is allowed. Does not wait. */
 HQQ_EXPORT void hqq_connection_close(struct hqq_connection *connection, uint64_t reason);
 
 HQQ_EXPORT uint64_t hqq_connection_id(const struct hqq_connection *connection);
@@ -318,6 +349,8 @@ HQQ_EXPORT int hqq_pending_begin(struct hqq_advanced *advanced, struct hqq_conne
  * thread cancels it; then it is freed too. */
 HQQ_EXPORT int hqq_pending_wait(struct hqq_pending *pending, uint64_t deadline_ns, uint64_t *ret_status,
                                 struct hqq_received *ret_answer);
+/* The id of the request; its answer has the same. */
+HQQ_EXPORT uint64_t hqq_pending_message(const struct hqq_pending *pending);
 /* Gives the call up: the answer will be dropped and counted. Frees it, unless a thread waits for it, which wakes and
  * does. NULL is allowed. */
 HQQ_EXPORT void hqq_pending_cancel(struct hqq_pending *pending);
@@ -341,6 +374,7 @@ HQQ_EXPORT int hqq_advanced_handle(struct hqq_advanced *advanced, uint64_t metho
 
 HQQ_EXPORT uint64_t hqq_request_method(const struct hqq_request *request);
 HQQ_EXPORT uint64_t hqq_request_connection(const struct hqq_request *request);
+HQQ_EXPORT uint64_t hqq_request_message(const struct hqq_request *request);
 HQQ_EXPORT const void *hqq_request_data(const struct hqq_request *request);
 HQQ_EXPORT size_t hqq_request_length(const struct hqq_request *request);
 
@@ -353,6 +387,31 @@ HQQ_EXPORT int hqq_request_respond_error(struct hqq_request *request, uint64_t s
                                          uint64_t deadline_ns);
 /* Frees it without an answer. NULL is allowed. */
 HQQ_EXPORT void hqq_request_drop(struct hqq_request *request);
+
+/* ---- Whatever comes next ----------------------------------------------------------------------------------------- */
+
+enum hqq_next_kind {
+    HQQ_NEXT_MESSAGE = 0,    /* message: to be freed */
+    HQQ_NEXT_FAILED = 1,     /* a message that will not arrive: error, and which in message */
+    HQQ_NEXT_REQUEST = 2,    /* request: that no handler is for; to be responded to or dropped */
+    HQQ_NEXT_CONNECTION = 3, /* connection: that the peer has dialled; to be closed */
+};
+
+struct hqq_next {
+    enum hqq_next_kind kind;
+    int error;
+    struct hqq_received message;
+    struct hqq_request *request;
+    struct hqq_connection *connection; /* the message's too; NULL for none */
+};
+
+/*
+ * Takes what has come first of all that waits for the program: messages of no connection and of every connection that it
+ * has, requests, and connections to accept; in the order in which they came. It takes from the same queues as
+ * hqq_advanced_receive(), hqq_connection_receive(), hqq_advanced_serve() and hqq_advanced_accept(), which may be called
+ * beside it. Errors: WOULD_BLOCK, TIMEOUT, INVALID_OP, CLOSED, PEER_DIED, AUTH, FORKED.
+ */
+HQQ_EXPORT int hqq_advanced_next(struct hqq_advanced *advanced, uint64_t deadline_ns, struct hqq_next *ret_next);
 
 /* ---- Priorities and rates -------------------------------------------------------------------------------------- */
 
@@ -384,8 +443,10 @@ struct hqq_advanced_stats {
     uint64_t messages_sent, bytes_sent;
     uint64_t messages_received, bytes_received;
     uint64_t chunks_sent, chunks_received;
-    uint64_t messages_aborted; /* here, midway */
-    uint64_t messages_refused; /* the peer's: limits, aborted, malformed */
+    uint64_t messages_aborted;   /* here, midway */
+    uint64_t messages_refused;   /* the peer's: limits, aborted, malformed */
+    uint64_t messages_displaced; /* of those, left midway by a peer that cannot abort, to make room for others */
+    uint64_t answers_dropped;    /* to a peer that asks and does not read: it runs into its deadline */
     uint64_t requests_sent, requests_received;
     uint64_t responses_sent, responses_received;
     uint64_t error_responses_sent, error_responses_received;

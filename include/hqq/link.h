@@ -121,15 +121,14 @@ HQQ_EXPORT int hqq_link_create_fd(const struct hqq_link_config *config, int *ret
 HQQ_EXPORT int hqq_link_attach_fd(int fd, const struct hqq_link_config *config, struct hqq_link **ret_link);
 
 /*
- * Creates the named object /dev/shm/NAME, which must not exist, and opens its region as the primary. All of its memory
- * is allocated now, so a full filesystem is -ENOSPC here and not SIGBUS later. The object is removed by
- * hqq_link_close() if it is still this one. name: 1 to 250 bytes, one leading '/' is ignored, no other '/'.
+ * Creates the named object /dev/shm/NAME, which must not exist, and opens its region as the primary. The name appears
+ * with the region ready, so whoever opens it, by whatever implementation, is the secondary; a creator that dies before
+ * leaves nothing. All of the memory is allocated now, so a full filesystem is -ENOSPC here and not SIGBUS later. The
+ * object is removed by hqq_link_close() if it is still this one. name: 1 to 255 bytes, one leading '/' is ignored;
+ * others lead into directories, which must exist; no part of it is empty, "." or "..".
  *
- * Errors: as hqq_link_attach(), and -EEXIST, -EINVAL or -ENAMETOOLONG (name), -EACCES, -ENOSPC, -EFBIG. A creator that
- * dies in its first microseconds leaves an object that cannot be told from one being created, HQQ_LINK_REPLACE_STALE or
- * not: hqq_link_unlink() it. Of two that replace one stale object at once, one may remove what the other has just made.
- * Where a process of another implementation is quicker to claim the new region, that is the primary and this end the
- * secondary; hqq_link_role() tells.
+ * Errors: as hqq_link_attach(), and -EEXIST, -EINVAL or -ENAMETOOLONG (name), -ENOENT (no such directory), -EACCES,
+ * -ENOSPC, -EFBIG. Of several that replace one stale object at once one succeeds; the others get -EEXIST.
  *
  * The object can be truncated by any process that may write to it, and reading then raises SIGBUS: give it a mode that
  * lets in only whom you trust, or use a memfd.
@@ -306,7 +305,7 @@ HQQ_EXPORT int hqq_link_check_peer(struct hqq_link *link, enum hqq_peer *ret_pee
 /* The address of an end: the link's name and the role. Regions without a name are called "". */
 struct hqq_address {
     enum hqq_role role;
-    char name[252]; /* NUL-terminated */
+    char name[256]; /* NUL-terminated */
 };
 
 HQQ_EXPORT void hqq_link_local_address(const struct hqq_link *link, struct hqq_address *ret_address);

@@ -115,7 +115,7 @@ HQQ_EXPORT int hqq_ioctl(int fd, unsigned long request, ...);
 #define AF_HQQ 0x4851 /* "HQ" */
 #define PF_HQQ AF_HQQ
 
-#define HQQ_NAME_MAX 250
+#define HQQ_NAME_MAX 255
 
 /* The name of a link: 1 to HQQ_NAME_MAX bytes and a NUL, one leading '/' is ignored. Longer than sockaddr_storage. */
 struct sockaddr_hqq {

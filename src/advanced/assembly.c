@@ -9,68 +9,10 @@
 #include "advanced/compress.h"
 #include "advanced/connection.h"
 #include "advanced/credit.h"
-#include "advanced/inbox.h"
+#include "advanced/deliver.h"
+#include "advanced/partial.h"
 #include "advanced/stream.h"
 #include "base/thread.h"
-
-struct hqq_assembly {
-    struct hqq_assembly *next;
-    struct hqq_chunk begin;    /* the first chunk; what it says of the whole message */
-    struct hqq_connection *on; /* whose message it is; NULL where it is dropped */
-    uint64_t received;         /* bytes of the body */
-    unsigned char *data;       /* where it is put together */
-    uint64_t size, filled;     /* of the message as the program sees it */
-    bool is_size_known;        /* a compressed one says it in its first bytes */
-    uint64_t reserved;         /* what it has of the bound of bytes */
-    struct hqq_decompress *decompress;
-    struct hqq_stream_taker stream; /* take NULL: it is received whole */
-    bool is_stream_begun;
-};
-
-/* ---- The table --------------------------------------------------------------------------------------------------- */
-
-static bool is_answer(uint64_t flags)
-{
-    return (flags & HQQ_FRAME_RESPONSE) != 0;
-}
-
-static struct hqq_assembly **bucket(struct hqq_advanced *advanced, uint64_t connection, uint64_t message)
-{
-    return &advanced->assemblies[(connection * 31 + message) % HQQ_BUCKETS];
-}
-
-static struct hqq_assembly *find_exactly(struct hqq_advanced *advanced, uint64_t connection, uint64_t message,
-                                         bool answers)
-{
-    struct hqq_assembly *assembly = *bucket(advanced, connection, message);
-    while (assembly && (assembly->begin.connection != connection || assembly->begin.message != message ||
-                        is_answer(assembly->begin.flags) != answers))
-        assembly = assembly->next;
-    return assembly;
-}
-
-/* A peer may say of which kind a message is in its first chunk only. */
-static struct hqq_assembly *find(struct hqq_advanced *advanced, const struct hqq_chunk *chunk)
-{
-    struct hqq_assembly *assembly = find_exactly(advanced, chunk->connection, chunk->message, is_answer(chunk->flags));
-    if (!assembly && (chunk->flags & (HQQ_FRAME_BEGIN | HQQ_FRAME_KIND)) == 0)
-        assembly = find_exactly(advanced, chunk->connection, chunk->message, true);
-    return assembly;
-}
-
-/* Takes it out and frees it. With the lock. */
-static void forget(struct hqq_advanced *advanced, struct hqq_assembly *assembly)
-{
-    struct hqq_assembly **at = bucket(advanced, assembly->begin.connection, assembly->begin.message);
-    while (*at != assembly)
-        at = &(*at)->next;
-    *at = assembly->next;
-    advanced->partial_count--;
-    advanced->partial_bytes -= assembly->reserved;
-    if (assembly->on)
-        hqq_connection_put(assembly->on);
-    talloc_free(assembly);
-}
 
 /* ---- Streams ----------------------------------------------------------------------------------------------------- */
 
@@ -110,7 +52,7 @@ static void give_up(struct hqq_advanced *advanced, struct hqq_assembly *assembly
     hqq_advanced_lock(advanced);
     assembly->on = NULL;
     if (!is_stream || !assembly->is_stream_begun)
-        hqq_inbox_refuse(advanced, on, begin, error);
+        hqq_deliver_failure(advanced, on, begin, error);
     else if (error != HQQ_ERROR_CANCELED)
         advanced->stats.messages_refused++;
     hqq_connection_put(on);
@@ -180,7 +122,7 @@ static bool is_late(struct hqq_advanced *advanced, const struct hqq_chunk *chunk
         advanced->stats.late_frames++;
         return true;
     }
-    if (is_answer(chunk->flags) && !hqq_call_is_pending(advanced, chunk->connection, chunk->message)) {
+    if (hqq_partial_is_answer(chunk->flags) && !hqq_call_is_pending(advanced, chunk->connection, chunk->message)) {
         advanced->stats.late_responses++;
         return true;
     }
@@ -197,18 +139,13 @@ static struct hqq_assembly *begin(struct hqq_advanced *advanced, const struct hq
     *ret_error = 0;
     if (!is_whole && advanced->partial_count >= advanced->config.max_partial_count)
         *ret_error = HQQ_ERROR_TOO_MANY_MESSAGES;
-    else if (!(assembly = talloc_zero(advanced->memory, struct hqq_assembly)))
+    else if (!(assembly = hqq_partial_new(advanced, chunk)))
         *ret_error = -ENOMEM;
     if (!assembly) {
         if (!late)
-            hqq_inbox_refuse(advanced, on, chunk, *ret_error);
+            hqq_deliver_failure(advanced, on, chunk, *ret_error);
         return NULL;
     }
-    assembly->begin = *chunk;
-    struct hqq_assembly **at = bucket(advanced, chunk->connection, chunk->message);
-    assembly->next = *at;
-    *at = assembly;
-    advanced->partial_count++;
     if (!late) {
         assembly->on = hqq_connection_get(on);
         *ret_error = prepare(advanced, assembly);
@@ -302,24 +239,15 @@ static void complete(struct hqq_advanced *advanced, struct hqq_assembly *assembl
         (void)hand_over(advanced, assembly, HQQ_STREAM_END, NULL, 0, 0);
 
     hqq_advanced_lock(advanced);
-    struct hqq_connection *on = assembly->on;
-    struct hqq_received received = {
+    const struct hqq_received received = {
         .data = talloc_reparent(assembly, advanced->memory, assembly->data),
         .length = assembly->size,
         .connection = begin->connection,
         .message = begin->message,
+        .flags = (uint32_t)(begin->flags & (HQQ_FRAME_KIND | HQQ_FRAME_DATAGRAM)),
     };
-    advanced->stats.messages_received++;
-    advanced->stats.bytes_received += assembly->size;
-    on->messages_received++;
-    on->bytes_received += assembly->size;
-    if (is_answer(begin->flags))
-        hqq_call_answer(advanced, begin, &received);
-    else if ((begin->flags & HQQ_FRAME_REQUEST) != 0)
-        hqq_call_request(advanced, on, begin, &received);
-    else if (!assembly->stream.take)
-        hqq_inbox_put(advanced, on, &received, hqq_credit_cost(begin->total));
-    forget(advanced, assembly);
+    hqq_deliver(advanced, assembly->on, begin, &received);
+    hqq_partial_forget(advanced, assembly);
     hqq_advanced_unlock(advanced);
 }
 
@@ -328,9 +256,8 @@ static void complete(struct hqq_advanced *advanced, struct hqq_assembly *assembl
 /* Does this chunk go on where the last one ended? */
 static bool does_follow(const struct hqq_assembly *assembly, const struct hqq_chunk *chunk)
 {
-    uint64_t kind = chunk->flags & HQQ_FRAME_KIND;
     return chunk->total == assembly->begin.total && chunk->offset == assembly->received &&
-           (kind == 0 || kind == (assembly->begin.flags & HQQ_FRAME_KIND));
+           (chunk->flags & HQQ_FRAME_KIND) == (assembly->begin.flags & HQQ_FRAME_KIND);
 }
 
 static void count_invalid(struct hqq_advanced *advanced)
@@ -344,7 +271,7 @@ static void count_invalid(struct hqq_advanced *advanced)
 static int charge(struct hqq_advanced *advanced, const struct hqq_assembly *assembly, const struct hqq_chunk *chunk)
 {
     struct hqq_connection *on = hqq_connection_of_message(advanced, chunk->connection);
-    if (!on || (assembly && is_answer(assembly->begin.flags)))
+    if (!on || (assembly && hqq_partial_is_answer(assembly->begin.flags)))
         return 0;
     return hqq_credit_charge(advanced, on, chunk);
 }
@@ -364,8 +291,48 @@ static void drop_unknown(struct hqq_advanced *advanced, const struct hqq_chunk *
 static void finish(struct hqq_advanced *advanced, struct hqq_assembly *assembly)
 {
     hqq_advanced_lock(advanced);
-    forget(advanced, assembly);
+    hqq_partial_forget(advanced, assembly);
     hqq_advanced_unlock(advanced);
+}
+
+/* What a message that begins takes of the bound of bytes: nothing if a stream's function takes it in pieces. */
+static uint64_t bytes_wanted(const struct hqq_advanced *advanced, const struct hqq_chunk *chunk)
+{
+    bool is_call = (chunk->flags & (HQQ_FRAME_REQUEST | HQQ_FRAME_RESPONSE)) != 0;
+    return !is_call && hqq_stream_find(advanced, chunk->connection).take ? 0 : chunk->total;
+}
+
+/* Whether it may begin beside those that are arriving, or never will be allowed to. */
+static bool is_room_for(struct hqq_advanced *advanced, const struct hqq_chunk *chunk)
+{
+    const struct hqq_advanced_config *config = &advanced->config;
+    bool is_whole = (chunk->flags & HQQ_FRAME_END) != 0;
+    hqq_advanced_lock(advanced);
+    uint64_t bytes = bytes_wanted(advanced, chunk);
+    bool is_refused = chunk->total > config->max_message || bytes > config->max_partial_bytes ||
+                      !hqq_connection_of_message(advanced, chunk->connection);
+    hqq_advanced_unlock(advanced);
+    return is_refused || ((is_whole || advanced->partial_count < config->max_partial_count) &&
+                          bytes <= config->max_partial_bytes - advanced->partial_bytes);
+}
+
+/*
+ * A peer that has none of this library's features cannot say that it gave a message up midway, as where its deadline
+ * passed: what it left would stay for ever, and at last keep every other message out. So there a message that begins
+ * displaces what has had no chunk for longest, which is told as if it had been aborted.
+ */
+static void make_room(struct hqq_advanced *advanced, const struct hqq_chunk *chunk)
+{
+    struct hqq_assembly *stalest;
+    if (hqq_advanced_has(advanced, HQQ_FEATURES_OWN))
+        return;
+    while (!is_room_for(advanced, chunk) && (stalest = hqq_partial_find_stalest(advanced)) != NULL) {
+        give_up(advanced, stalest, HQQ_ERROR_ABORTED);
+        hqq_advanced_lock(advanced);
+        hqq_partial_forget(advanced, stalest);
+        advanced->stats.messages_displaced++;
+        hqq_advanced_unlock(advanced);
+    }
 }
 
 /* The chunk belongs to that message, which has been counted in the credit of its connection. */
@@ -373,6 +340,7 @@ static void take_next(struct hqq_advanced *advanced, struct hqq_assembly *assemb
                       const unsigned char *body, int error)
 {
     bool is_last = (chunk->flags & HQQ_FRAME_END) != 0;
+    assembly->touched = advanced->assembly_clock++;
     if (error == 0 && assembly->on && !does_follow(assembly, chunk)) {
         count_invalid(advanced);
         error = HQQ_ERROR_INVALID_SIZE;
@@ -393,7 +361,7 @@ static void take_next(struct hqq_advanced *advanced, struct hqq_assembly *assemb
 
 void hqq_assembly_take(struct hqq_advanced *advanced, const struct hqq_chunk *chunk, const unsigned char *body)
 {
-    struct hqq_assembly *assembly = find(advanced, chunk);
+    struct hqq_assembly *assembly = hqq_partial_find(advanced, chunk);
     int error = 0;
     HQQ_POINT("advanced.chunk");
 
@@ -416,6 +384,8 @@ void hqq_assembly_take(struct hqq_advanced *advanced, const struct hqq_chunk *ch
         drop_unknown(advanced, chunk);
         return;
     }
+    if (!assembly)
+        make_room(advanced, chunk);
     hqq_advanced_lock(advanced);
     if (!assembly)
         assembly = begin(advanced, chunk, &error);
@@ -429,7 +399,8 @@ void hqq_assembly_take(struct hqq_advanced *advanced, const struct hqq_chunk *ch
 
 void hqq_assembly_take_malformed(struct hqq_advanced *advanced, uint64_t connection, uint64_t message, uint64_t flags)
 {
-    struct hqq_assembly *assembly = find_exactly(advanced, connection, message, is_answer(flags));
+    struct hqq_assembly *assembly =
+        hqq_partial_find_exactly(advanced, connection, message, hqq_partial_is_answer(flags));
     count_invalid(advanced);
     if (!assembly)
         return;
@@ -465,6 +436,6 @@ void hqq_assembly_drop_all(struct hqq_advanced *advanced)
 {
     for (size_t i = 0; i < HQQ_BUCKETS; i++) {
         while (advanced->assemblies[i])
-            forget(advanced, advanced->assemblies[i]);
+            hqq_partial_forget(advanced, advanced->assemblies[i]);
     }
 }

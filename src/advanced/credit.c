@@ -1,8 +1,6 @@
 #include "advanced/credit.h"
 
-#include "advanced/connection.h"
-#include "advanced/output.h"
-#include "advanced/wait.h"
+#include "advanced/control.h"
 
 static bool is_on(const struct hqq_advanced *advanced)
 {
@@ -27,9 +25,10 @@ static void grant(struct hqq_advanced *advanced, struct hqq_connection *on)
     if (limit < on->granted_limit + window / 4 || (!on->is_in_table && on != advanced->ground))
         return;
     struct hqq_packet packet = hqq_control_packet(HQQ_OPCODE_CREDIT, on->id, limit, 0);
-    if (hqq_output_control(advanced, &packet) == 0) {
+    bool is_new = !on->queued_credit;
+    if (hqq_control_queue_once(advanced, &packet, &on->queued_credit) == 0) {
         on->granted_limit = limit;
-        advanced->stats.credits_sent++;
+        advanced->stats.credits_sent += is_new;
     }
 }
 
@@ -85,17 +84,10 @@ void hqq_credit_use(struct hqq_connection *on, const struct hqq_item *item, uint
         on->sent_cost += bytes + (item->chunk.offset == 0 ? HQQ_MESSAGE_COST : 0);
 }
 
-void hqq_credit_handle(struct hqq_advanced *advanced, uint64_t id, uint64_t limit)
+bool hqq_credit_raise(struct hqq_connection *on, uint64_t limit)
 {
-    struct hqq_connection *on = id == 0 ? advanced->ground : hqq_connection_find(advanced, id);
-    if (!is_on(advanced)) {
-        advanced->stats.invalid_frames++;
-        return;
-    }
-    advanced->stats.credits_received++;
-    if (!on || limit <= on->credit_limit)
-        return;
+    if (limit <= on->credit_limit)
+        return false;
     on->credit_limit = limit;
-    on->is_out_of_credit = false;
-    hqq_output_resume(advanced, on);
+    return true;
 }

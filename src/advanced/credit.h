@@ -32,7 +32,7 @@ uint64_t hqq_credit_left(const struct hqq_advanced *advanced, const struct hqq_c
                          const struct hqq_item *item, uint64_t want, bool *ret_may_go);
 void hqq_credit_use(struct hqq_connection *on, const struct hqq_item *item, uint64_t bytes);
 
-/* The peer tells a limit. */
-void hqq_credit_handle(struct hqq_advanced *advanced, uint64_t id, uint64_t limit);
+/* The peer tells a limit. True if it is above the last one: more may go. */
+bool hqq_credit_raise(struct hqq_connection *on, uint64_t limit);
 
 #endif

@@ -2,12 +2,10 @@
 
 #include <talloc.h>
 
-#include "advanced/call.h"
-#include "advanced/connection.h"
 #include "advanced/credit.h"
-#include "advanced/output.h"
-#include "advanced/process.h"
-#include "advanced/wait.h"
+#include "advanced/event.h"
+#include "advanced/news.h"
+#include "advanced/wake.h"
 #include "platform/clock.h"
 
 /* What a message costs beside its bytes: that empty ones are not free. */
@@ -26,6 +24,7 @@ static uint64_t weight(const struct hqq_arrival *arrival)
 static void put(struct hqq_advanced *advanced, struct hqq_connection *on, struct hqq_arrival *arrival)
 {
     struct hqq_inbox *inbox = &on->inbox;
+    hqq_news_add(advanced, &arrival->news, HQQ_NEWS_ARRIVAL, on);
     arrival->next = NULL;
     *inbox->last = arrival;
     inbox->last = &arrival->next;
@@ -42,6 +41,7 @@ static struct hqq_arrival *take(struct hqq_advanced *advanced, struct hqq_inbox 
 {
     struct hqq_arrival *arrival = inbox->first;
     bool was_full = advanced->waiting_bytes >= advanced->config.max_received_bytes;
+    hqq_news_remove(advanced, &arrival->news);
     inbox->first = arrival->next;
     if (!inbox->first)
         inbox->last = &inbox->first;
@@ -70,9 +70,8 @@ void hqq_inbox_put(struct hqq_advanced *advanced, struct hqq_connection *on, con
     put(advanced, on, arrival);
 }
 
-/* News like the last one is not put twice: a peer that does nothing but fail must not fill our memory. */
-static void put_error(struct hqq_advanced *advanced, struct hqq_connection *on, const struct hqq_chunk *begin,
-                      int error)
+void hqq_inbox_put_error(struct hqq_advanced *advanced, struct hqq_connection *on, const struct hqq_chunk *begin,
+                         int error)
 {
     struct hqq_arrival *last = NULL;
     for (struct hqq_arrival *arrival = on->inbox.first; arrival; arrival = arrival->next)
@@ -88,48 +87,15 @@ static void put_error(struct hqq_advanced *advanced, struct hqq_connection *on, 
     put(advanced, on, arrival);
 }
 
-void hqq_inbox_refuse(struct hqq_advanced *advanced, struct hqq_connection *on, const struct hqq_chunk *begin,
-                      int error)
+int hqq_inbox_take(struct hqq_advanced *advanced, struct hqq_connection *on, struct hqq_received *ret_received)
 {
-    advanced->stats.messages_refused++;
-    if ((begin->flags & HQQ_FRAME_RESPONSE) != 0)
-        hqq_call_fail(advanced, begin->connection, begin->message, error);
-    else if ((begin->flags & HQQ_FRAME_REQUEST) != 0)
-        hqq_call_refuse(advanced, on, begin, error);
-    else
-        put_error(advanced, on, begin, error);
-}
-
-static bool is_anything_there(void *arg)
-{
-    const struct hqq_connection *on = arg;
-    return on->inbox.first || (on->state != HQQ_CONNECTION_OPEN && on->state != HQQ_CONNECTION_OPENING);
-}
-
-int hqq_inbox_receive(struct hqq_advanced *advanced, struct hqq_connection *on, uint64_t deadline_ns,
-                      struct hqq_received *ret_received)
-{
-    const struct hqq_await wait = {
-        .object = &on->inbox,
-        .is_ready = is_anything_there,
-        .arg = on,
-        .kind = HQQ_AWAIT_PEER,
-        .deadline_ns = deadline_ns,
-    };
-    int result = hqq_advanced_wait(advanced, &wait);
-    if (!on->inbox.first)
-        return result != 0 ? result : advanced->ended != 0 ? advanced->ended : HQQ_ERROR_CLOSED;
-
     struct hqq_arrival *arrival = take(advanced, &on->inbox);
+    int error = arrival->error;
     hqq_credit_return(advanced, on, arrival->cost);
-    result = arrival->error;
-    if (result == 0)
-        *ret_received = arrival->received;
+    *ret_received = arrival->received;
     talloc_free(arrival);
     hqq_event_update(advanced);
-    if (advanced->first_control) /* the peer may be waiting for this credit, and this be our last call for long */
-        hqq_output_push(advanced);
-    return result;
+    return error;
 }
 
 void hqq_inbox_clear(struct hqq_advanced *advanced, struct hqq_inbox *inbox)

@@ -10,14 +10,13 @@ void hqq_inbox_init(struct hqq_inbox *inbox);
 void hqq_inbox_put(struct hqq_advanced *advanced, struct hqq_connection *on, const struct hqq_received *received,
                    uint64_t cost);
 
-/* The message that this chunk began will not arrive: tells whoever waits for it, be it a message, a request or an
- * answer. */
-void hqq_inbox_refuse(struct hqq_advanced *advanced, struct hqq_connection *on, const struct hqq_chunk *begin,
-                      int error);
+/* The message that this chunk began will not arrive. News like the last one is not put twice: a peer that does nothing but
+ * fail must not fill our memory. */
+void hqq_inbox_put_error(struct hqq_advanced *advanced, struct hqq_connection *on, const struct hqq_chunk *begin,
+                         int error);
 
-/* Waits for the next message of a connection and takes it. */
-int hqq_inbox_receive(struct hqq_advanced *advanced, struct hqq_connection *on, uint64_t deadline_ns,
-                      struct hqq_received *ret_received);
+/* Takes the first message, which must be there: 0, or why it did not arrive; then ret_received says which it was. */
+int hqq_inbox_take(struct hqq_advanced *advanced, struct hqq_connection *on, struct hqq_received *ret_received);
 
 /* Frees all of it. */
 void hqq_inbox_clear(struct hqq_advanced *advanced, struct hqq_inbox *inbox);

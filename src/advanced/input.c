@@ -4,23 +4,15 @@
 
 #include "advanced/assembly.h"
 #include "advanced/call.h"
+#include "advanced/connect.h"
 #include "advanced/connection.h"
 #include "advanced/credit.h"
 #include "advanced/crypto.h"
+#include "advanced/event.h"
 #include "advanced/output.h"
-#include "advanced/process.h"
 #include "advanced/session.h"
 #include "advanced/stats.h"
-#include "advanced/wait.h"
-
-/* Answers that wait to be sent: a peer that goes on asking without reading them is not listened to. */
-#define CONTROLS_MAX 4096
-
-bool hqq_input_may_take(const struct hqq_advanced *advanced)
-{
-    return !advanced->is_taking && advanced->ended == 0 && advanced->controls < CONTROLS_MAX &&
-           advanced->waiting_bytes < advanced->config.max_received_bytes;
-}
+#include "advanced/wake.h"
 
 void hqq_advanced_note_end(struct hqq_advanced *advanced, int result)
 {
@@ -29,8 +21,8 @@ void hqq_advanced_note_end(struct hqq_advanced *advanced, int result)
     advanced->ended = result;
     hqq_session_end(advanced, result);
     hqq_output_end(advanced, result);
-    hqq_calls_end(advanced, result);
-    hqq_connections_end(advanced);
+    hqq_call_end_all(advanced, result);
+    hqq_connect_end_all(advanced);
     hqq_event_update(advanced);
     hqq_advanced_wake_all(advanced);
 }
@@ -55,6 +47,18 @@ static void refuse(struct hqq_advanced *advanced)
     advanced->stats.invalid_frames++;
 }
 
+static void handle_credit(struct hqq_advanced *advanced, uint64_t id, uint64_t limit)
+{
+    struct hqq_connection *on = id == 0 ? advanced->ground : hqq_connection_find(advanced, id);
+    if (!hqq_advanced_has(advanced, HQQ_FEATURE_FLOW_CONTROL)) {
+        refuse(advanced);
+        return;
+    }
+    advanced->stats.credits_received++;
+    if (on && hqq_credit_raise(on, limit))
+        hqq_output_resume(advanced, on);
+}
+
 /* With the lock. */
 static void handle_control(struct hqq_advanced *advanced, const struct hqq_packet *packet)
 {
@@ -69,19 +73,19 @@ static void handle_control(struct hqq_advanced *advanced, const struct hqq_packe
     }
     switch (packet->opcode) {
     case HQQ_OPCODE_ERROR:
-        hqq_connection_handle_error(advanced, operand[0], hqq_wire_error(operand[1]));
+        hqq_connect_handle_error(advanced, operand[0], hqq_wire_error(operand[1]));
         break;
     case HQQ_OPCODE_CONN_CREATE:
-        hqq_connection_handle_create(advanced, operand[0], operand[1]);
+        hqq_connect_handle_create(advanced, operand[0], operand[1]);
         break;
     case HQQ_OPCODE_CONN_ACCEPT:
-        hqq_connection_handle_accept(advanced, operand[0]);
+        hqq_connect_handle_accept(advanced, operand[0]);
         break;
     case HQQ_OPCODE_CONN_CLOSE:
-        hqq_connection_handle_close(advanced, operand[0], operand[1]);
+        hqq_connect_handle_close(advanced, operand[0], operand[1]);
         break;
     case HQQ_OPCODE_CREDIT:
-        hqq_credit_handle(advanced, operand[0], operand[1]);
+        handle_credit(advanced, operand[0], operand[1]);
         break;
     case HQQ_OPCODE_STATS_ASK:
     case HQQ_OPCODE_STATS:
@@ -145,7 +149,8 @@ static int handle_chunk(struct hqq_advanced *advanced, const struct hqq_taken *t
 static void handle_datagram(struct hqq_advanced *advanced, const struct hqq_taken *taken)
 {
     uint64_t size = taken->packet.operand[HQQ_COPY_SIZE];
-    const struct hqq_chunk chunk = {.total = size, .size = size, .flags = HQQ_FRAME_BEGIN | HQQ_FRAME_END};
+    const struct hqq_chunk chunk = {
+        .total = size, .size = size, .flags = HQQ_FRAME_BEGIN | HQQ_FRAME_END | HQQ_FRAME_DATAGRAM};
     if (size == 0 || size > advanced->link->rx.buffer_size || advanced->session.is_opening) {
         hqq_advanced_lock(advanced);
         refuse(advanced);

@@ -7,9 +7,6 @@
 
 #include "advanced/state.h"
 
-/* True if the role of the taker is free, and there is room for what may come. With the lock. */
-bool hqq_input_may_take(const struct hqq_advanced *advanced);
-
 /* Takes the next packet, waiting for it until that time (0: not at all). With the lock, which is given up meanwhile; the
  * role must be free. 0 if it took one; WOULD_BLOCK, TIMEOUT; else why the link has ended, which is noted. */
 int hqq_input_take(struct hqq_advanced *advanced, uint64_t until_ns);

@@ -7,30 +7,50 @@
 
 #include "advanced/compress.h"
 #include "advanced/connection.h"
-#include "advanced/inbox.h"
 #include "advanced/output.h"
 #include "advanced/wait.h"
-
-/* ---- Sending ------------------------------------------------------------------------------------------------------- */
+#include "advanced/wake.h"
 
 int hqq_message_check(const struct hqq_advanced *advanced, uint64_t length)
 {
     uint64_t slot = advanced->link->tx.buffer_size - hqq_advanced_overhead(advanced->session.is_sealing);
-    if (length > advanced->session.peer_max_message)
+    if (length > advanced->session.peer_max_message || length > advanced->config.max_sent)
         return HQQ_ERROR_BUFFER_OVERFLOW;
     if (length > slot && !hqq_advanced_has(advanced, HQQ_FEATURE_LARGE_COPY))
         return HQQ_ERROR_BUFFER_OVERFLOW;
     return 0;
 }
 
+static bool is_settled(void *arg)
+{
+    const struct hqq_item *item = arg;
+    return item->state != HQQ_ITEM_QUEUED;
+}
+
+int hqq_message_finish(struct hqq_advanced *advanced, struct hqq_item *item, uint64_t deadline_ns)
+{
+    const struct hqq_await wait = {
+        .object = item,
+        .is_ready = is_settled,
+        .arg = item,
+        .kind = HQQ_AWAIT_SLOT,
+        .deadline_ns = deadline_ns,
+    };
+    int result = is_settled(item) ? 0 : hqq_advanced_wait(advanced, &wait);
+    if (item->state == HQQ_ITEM_QUEUED)
+        hqq_output_cancel(advanced, item, result);
+    return item->state == HQQ_ITEM_DONE ? 0 : item->result;
+}
+
 static struct hqq_item item_of(struct hqq_advanced *advanced, const struct hqq_message_out *out)
 {
+    bool has_id = out->message != 0 || (out->flags & HQQ_FRAME_DATAGRAM) != 0;
     return (struct hqq_item){
         .on = out->on,
         .chunk =
             {
                 .connection = out->connection,
-                .message = out->message != 0 ? out->message : advanced->next_message++,
+                .message = has_id ? out->message : advanced->next_message++,
                 .total = out->length,
                 .flags = out->flags,
                 .method = out->method,
@@ -45,7 +65,8 @@ static struct hqq_item item_of(struct hqq_advanced *advanced, const struct hqq_m
  * Gives the lock up meanwhile. */
 static void *compress(struct hqq_advanced *advanced, struct hqq_item *item)
 {
-    if (!hqq_advanced_has(advanced, HQQ_FEATURE_COMPRESSION) || item->left < advanced->config.compress_threshold)
+    if (!hqq_advanced_has(advanced, HQQ_FEATURE_COMPRESSION) || item->left < advanced->config.compress_threshold ||
+        (item->chunk.flags & HQQ_FRAME_DATAGRAM) != 0)
         return NULL;
     size_t capacity = hqq_compress_bound(item->left);
     unsigned char *packed = talloc_size(advanced->memory, capacity);
@@ -79,11 +100,13 @@ int hqq_message_send(struct hqq_advanced *advanced, const struct hqq_message_out
                      uint64_t *ret_message)
 {
     int result = hqq_message_check(advanced, out->length);
+    *ret_message = 0;
     if (result == 0)
         result = check_open(out);
     if (result != 0)
         return result;
     struct hqq_item item = item_of(advanced, out);
+    item.patience = deadline_ns == 0 ? HQQ_PATIENCE_AT_ONCE : HQQ_PATIENCE_WAITS;
     *ret_message = item.chunk.message;
     hqq_connection_get(out->on);
     void *packed = compress(advanced, &item);
@@ -91,7 +114,7 @@ int hqq_message_send(struct hqq_advanced *advanced, const struct hqq_message_out
     if (result == 0)
         result = hqq_output_queue(advanced, &item);
     if (result == 0) {
-        result = hqq_output_finish(advanced, &item, deadline_ns);
+        result = hqq_message_finish(advanced, &item, deadline_ns);
         if (result != 0)
             hqq_output_abort_message(advanced, &item);
     }
@@ -111,7 +134,7 @@ static struct hqq_item *copy(struct hqq_advanced *advanced, const struct hqq_mes
     }
     *item = item_of(advanced, out);
     item->data = data;
-    item->is_posted = true;
+    item->patience = HQQ_PATIENCE_POSTED;
     return item;
 }
 
@@ -141,92 +164,4 @@ int hqq_message_post(struct hqq_advanced *advanced, const struct hqq_message_out
     }
     hqq_connection_put(out->on);
     return result;
-}
-
-/* ---- By number ----------------------------------------------------------------------------------------------------- */
-
-/* The connection of a number that the program gives. */
-static int resolve(struct hqq_advanced *advanced, uint64_t id, struct hqq_message_out *out)
-{
-    out->on = hqq_connection_of_message(advanced, id);
-    out->connection = id;
-    return out->on ? 0 : HQQ_ERROR_CONN_NOT_FOUND;
-}
-
-int hqq_advanced_send(struct hqq_advanced *advanced, uint64_t connection, const void *data, size_t length,
-                      uint64_t deadline_ns)
-{
-    struct hqq_message_out out = {.data = data, .length = length};
-    uint64_t message;
-    int result = hqq_advanced_begin_agreed(advanced, 0);
-    if (result != 0)
-        return result;
-    result = resolve(advanced, connection, &out);
-    if (result == 0)
-        result = hqq_message_send(advanced, &out, deadline_ns, &message);
-    return hqq_advanced_end(advanced, result);
-}
-
-int hqq_advanced_post(struct hqq_advanced *advanced, uint64_t connection, const void *data, size_t length)
-{
-    struct hqq_message_out out = {.data = data, .length = length};
-    int result = hqq_advanced_begin_agreed(advanced, 0);
-    if (result != 0)
-        return result;
-    result = resolve(advanced, connection, &out);
-    if (result == 0)
-        result = hqq_message_post(advanced, &out);
-    return hqq_advanced_end(advanced, result);
-}
-
-int hqq_advanced_receive(struct hqq_advanced *advanced, uint64_t deadline_ns, struct hqq_received *ret_received)
-{
-    int result = hqq_advanced_begin(advanced);
-    if (result != 0)
-        return result;
-    if (!advanced->ground->inbox.first && !advanced->session.is_done)
-        return hqq_advanced_end(advanced, advanced->ended != 0 ? advanced->ended : HQQ_ERROR_INVALID_OP);
-    return hqq_advanced_end(advanced, hqq_inbox_receive(advanced, advanced->ground, deadline_ns, ret_received));
-}
-
-void hqq_received_free(struct hqq_advanced *advanced, struct hqq_received *received)
-{
-    if (!received->data || hqq_advanced_begin(advanced) != 0)
-        return;
-    talloc_free(received->data);
-    received->data = NULL;
-    received->length = 0;
-    (void)hqq_advanced_end(advanced, 0);
-}
-
-/* ---- By connection ------------------------------------------------------------------------------------------------- */
-
-int hqq_connection_send(struct hqq_connection *connection, const void *data, size_t length, uint64_t deadline_ns)
-{
-    struct hqq_advanced *advanced = connection->advanced;
-    uint64_t message;
-    int result = hqq_advanced_begin_agreed(advanced, 0);
-    if (result != 0)
-        return result;
-    const struct hqq_message_out out = {connection, connection->id, 0, 0, 0, data, length};
-    return hqq_advanced_end(advanced, hqq_message_send(advanced, &out, deadline_ns, &message));
-}
-
-int hqq_connection_post(struct hqq_connection *connection, const void *data, size_t length)
-{
-    struct hqq_advanced *advanced = connection->advanced;
-    int result = hqq_advanced_begin_agreed(advanced, 0);
-    if (result != 0)
-        return result;
-    const struct hqq_message_out out = {connection, connection->id, 0, 0, 0, data, length};
-    return hqq_advanced_end(advanced, hqq_message_post(advanced, &out));
-}
-
-int hqq_connection_receive(struct hqq_connection *connection, uint64_t deadline_ns, struct hqq_received *ret_received)
-{
-    struct hqq_advanced *advanced = connection->advanced;
-    int result = hqq_advanced_begin(advanced);
-    if (result != 0)
-        return result;
-    return hqq_advanced_end(advanced, hqq_inbox_receive(advanced, connection, deadline_ns, ret_received));
 }

@@ -1,4 +1,4 @@
-/* From a link to an advanced link, and its end: configuration, memory, and what every call begins and ends with. */
+/* From a link to an advanced link, and its end: configuration and memory. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,10 +9,9 @@
 #include "advanced/compress.h"
 #include "advanced/connection.h"
 #include "advanced/crypto.h"
+#include "advanced/enter.h"
 #include "advanced/input.h"
-#include "advanced/output.h"
-#include "advanced/process.h"
-#include "advanced/wait.h"
+#include "advanced/wake.h"
 #include "platform/clock.h"
 
 #define DEFAULT_MAX_MESSAGE (UINT64_C(64) << 20)
@@ -26,42 +25,6 @@
 
 /* Smaller slots have no room for a record beside its tag that is worth it. */
 #define ENCRYPTED_BUFFER_MIN 32
-
-/* ---- Calls --------------------------------------------------------------------------------------------------------- */
-
-int hqq_advanced_begin(struct hqq_advanced *advanced)
-{
-    if (hqq_link_guard(advanced->link) == HQQ_ERROR_FORKED)
-        return HQQ_ERROR_FORKED;
-    hqq_advanced_lock(advanced);
-    advanced->inside++;
-    return 0;
-}
-
-int hqq_advanced_end(struct hqq_advanced *advanced, int result)
-{
-    if (result != 0 && result != HQQ_ERROR_TIMEOUT && result != HQQ_ERROR_WOULD_BLOCK)
-        advanced->stats.errors++;
-    if (advanced->first_control)
-        hqq_output_push(advanced); /* what this call owes the peer */
-    hqq_advanced_hand_over(advanced);
-    if (--advanced->inside == 0)
-        (void)pthread_cond_broadcast(&advanced->outside);
-    hqq_advanced_unlock(advanced);
-    return result;
-}
-
-int hqq_advanced_begin_agreed(struct hqq_advanced *advanced, uint64_t feature)
-{
-    int result = hqq_advanced_begin(advanced);
-    if (result != 0)
-        return result;
-    if (!advanced->session.is_done)
-        return hqq_advanced_end(advanced, advanced->ended != 0 ? advanced->ended : HQQ_ERROR_INVALID_OP);
-    if ((feature & ~advanced->session.features) != 0)
-        return hqq_advanced_end(advanced, HQQ_ERROR_INVALID_OP);
-    return 0;
-}
 
 /* ---- Configuration ------------------------------------------------------------------------------------------------- */
 
@@ -101,8 +64,10 @@ static int complete_limit(uint64_t *limit, uint64_t fallback)
 
 static int complete(const struct hqq_link *link, struct hqq_advanced_config *config)
 {
-    if (config->reserved != 0 || link->is_stream_read)
+    if (config->reserved != 0 || config->version > HQQ_WIRE_VERSION_MAX || link->is_stream_read)
         return HQQ_ERROR_INVALID_OP;
+    if (config->version == 0)
+        config->version = HQQ_WIRE_VERSION;
     int result = complete_features(link, config);
     if (result != 0)
         return result;
@@ -116,6 +81,7 @@ static int complete(const struct hqq_link *link, struct hqq_advanced_config *con
         {&config->max_connections, DEFAULT_CONNECTIONS},
         {&config->max_calls, DEFAULT_CALLS},
         {&config->max_posted_bytes, config->max_message},
+        {&config->max_sent, HQQ_WIRE_MAX},
         {&config->window, DEFAULT_WINDOW},
         {&config->compress_threshold, DEFAULT_COMPRESS_THRESHOLD},
     };
@@ -150,10 +116,11 @@ static void initialize(struct hqq_advanced *advanced)
     advanced->self = advanced;
     advanced->event_fd = -1;
     advanced->next_message = 1;
-    advanced->next_id = hqq_link_role(advanced->link) == HQQ_ROLE_PRIMARY ? 1 : 2;
+    advanced->first_id = advanced->next_id = hqq_link_role(advanced->link) == HQQ_ROLE_PRIMARY ? 1 : 2;
     advanced->last_control = &advanced->first_control;
     advanced->last_waiting = &advanced->first_waiting;
     advanced->last_request = &advanced->first_request;
+    advanced->last_news = &advanced->news;
     for (size_t i = 0; i < HQQ_PRIORITIES; i++)
         advanced->ready[i].last = &advanced->ready[i].first;
     advanced->rate_until_ns = HQQ_FOREVER;
@@ -232,7 +199,7 @@ void hqq_advanced_close(struct hqq_advanced *advanced)
     if (!advanced)
         return;
     if (hqq_advanced_shutdown(advanced) == 0) {
-        if (advanced->is_dispatching)
+        if (advanced->dispatching == HQQ_DISPATCHING)
             (void)hqq_advanced_stop(advanced);
         wait_until_alone(advanced);
         hqq_assembly_end_streams(advanced, advanced->ended);

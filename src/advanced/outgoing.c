@@ -4,6 +4,7 @@
 #include <talloc.h>
 
 #include "advanced/connection.h"
+#include "advanced/enter.h"
 #include "advanced/message.h"
 #include "advanced/output.h"
 
@@ -23,7 +24,7 @@ int hqq_outgoing_begin(struct hqq_advanced *advanced, uint64_t connection, uint6
     struct hqq_connection *on = hqq_connection_of_message(advanced, connection);
     if (!on)
         result = HQQ_ERROR_CONN_NOT_FOUND;
-    else if (total > HQQ_WIRE_MAX)
+    else if (total > HQQ_WIRE_MAX || total > advanced->config.max_sent)
         result = HQQ_ERROR_BUFFER_OVERFLOW;
     else if (!hqq_advanced_has(advanced, HQQ_FEATURE_STREAMING)) /* else the peer decides when it comes */
         result = hqq_message_check(advanced, total);
@@ -60,9 +61,10 @@ static int write(struct hqq_advanced *advanced, struct hqq_outgoing *outgoing, c
     item->data = data;
     item->left = length;
     item->original = item->chunk.total;
+    item->patience = deadline_ns == 0 ? HQQ_PATIENCE_AT_ONCE : HQQ_PATIENCE_WAITS;
     int result = hqq_output_queue(advanced, item);
     if (result == 0)
-        result = hqq_output_finish(advanced, item, deadline_ns);
+        result = hqq_message_finish(advanced, item, deadline_ns);
     outgoing->failure = result;
     return result;
 }
@@ -83,16 +85,23 @@ static void discard(struct hqq_outgoing *outgoing)
     talloc_free(outgoing);
 }
 
-int hqq_outgoing_finish(struct hqq_outgoing *outgoing)
+uint64_t hqq_outgoing_message(const struct hqq_outgoing *outgoing)
+{
+    return outgoing->item.chunk.message;
+}
+
+int hqq_outgoing_finish(struct hqq_outgoing *outgoing, uint64_t deadline_ns)
 {
     struct hqq_advanced *advanced = outgoing->advanced;
     int result = hqq_advanced_begin_agreed(advanced, 0);
     if (result != 0)
         return result;
     const struct hqq_chunk *chunk = &outgoing->item.chunk;
-    if (chunk->total == 0 && !outgoing->item.is_begun) /* an empty message has had no piece to go with */
-        result = write(advanced, outgoing, NULL, 0, HQQ_FOREVER);
-    else if (chunk->offset != chunk->total)
+    if (chunk->total == 0 && !outgoing->item.is_begun) { /* an empty message has had no piece to go with */
+        result = write(advanced, outgoing, NULL, 0, deadline_ns);
+        if (!outgoing->item.is_begun)
+            outgoing->failure = 0; /* nothing of it has gone: it may be tried again */
+    } else if (chunk->offset != chunk->total)
         result = outgoing->failure != 0 ? outgoing->failure : HQQ_ERROR_INVALID_SIZE;
     if (result == 0)
         discard(outgoing);

@@ -1,17 +1,16 @@
 #include "advanced/output.h"
 
-#include <errno.h>
 #include <sched.h>
 #include <string.h>
 
 #include <talloc.h>
 
 #include "advanced/connection.h"
-#include "advanced/credit.h"
+#include "advanced/control.h"
 #include "advanced/crypto.h"
 #include "advanced/schedule.h"
 #include "advanced/stats.h"
-#include "advanced/wait.h"
+#include "advanced/wake.h"
 #include "platform/clock.h"
 
 /* ---- Items ------------------------------------------------------------------------------------------------------- */
@@ -25,7 +24,7 @@ static void take_out(struct hqq_advanced *advanced, struct hqq_item *item)
     *at = item->next;
     if (!*at)
         on->last_item = at;
-    on->is_out_of_credit = false; /* what comes next may need none */
+    hqq_schedule_look_again(on); /* what comes next may need none */
     if (!on->first_item)
         hqq_schedule_remove(advanced, on);
 }
@@ -42,7 +41,7 @@ static void say_aborted(struct hqq_advanced *advanced, const struct hqq_item *it
     if (!item->is_begun || item->chunk.offset == item->chunk.total)
         return;
     advanced->stats.messages_aborted++;
-    (void)hqq_output_control(advanced, &packet); /* without memory for it the peer keeps its part of the message */
+    (void)hqq_control_queue(advanced, &packet); /* without memory for it the peer keeps its part of the message */
 }
 
 /* The item is out of its queue, and has come to its end. */
@@ -53,7 +52,7 @@ static void settle(struct hqq_advanced *advanced, struct hqq_item *item, int res
     item->result = result;
     if (result != 0)
         hqq_advanced_wake(advanced, &advanced->first_control); /* who flushes: it may have been the last */
-    if (item->is_posted) {
+    if (item->patience == HQQ_PATIENCE_POSTED) {
         if (result != 0) /* who waits for an item does this himself */
             say_aborted(advanced, item);
         advanced->posted_bytes -= item->original;
@@ -115,7 +114,9 @@ static void put_chunk(struct hqq_advanced *advanced, uint64_t position, const st
 {
     struct hqq_session *session = &advanced->session;
     uint64_t overhead = hqq_advanced_overhead(session->is_sealing);
-    struct hqq_packet packet = hqq_chunk_packet(chunk, overhead);
+    bool is_datagram = (chunk->flags & HQQ_FRAME_DATAGRAM) != 0;
+    struct hqq_packet packet = is_datagram ? hqq_link_datagram_packet(advanced->link, position, chunk->size)
+                                           : hqq_chunk_packet(chunk, overhead);
     unsigned char *payload = hqq_link_payload(advanced->link, position);
     HQQ_POINT("advanced.claimed");
     if (session->is_sealing) {
@@ -134,15 +135,11 @@ static void put_chunk(struct hqq_advanced *advanced, uint64_t position, const st
 static int push_controls(struct hqq_advanced *advanced)
 {
     while (advanced->first_control) {
-        struct hqq_control *control = advanced->first_control;
         uint64_t position;
         int result = hqq_link_claim_slot(advanced->link, 1, &position);
         if (result != 0)
             return result;
-        advanced->first_control = control->next;
-        if (!control->next)
-            advanced->last_control = &advanced->first_control;
-        advanced->controls--;
+        struct hqq_control *control = hqq_control_take(advanced);
         bool confirms = control->packet.opcode == HQQ_OPCODE_KEY_CONFIRM;
         advanced->session.is_sealing |= confirms; /* this one and all after it */
         put_control(advanced, position, &control->packet);
@@ -167,6 +164,8 @@ static void push_chunk(struct hqq_advanced *advanced, struct hqq_connection *on,
     if (chunk.offset + chunk.size == chunk.total)
         chunk.flags |= HQQ_FRAME_END;
     item->is_in_hand = item->is_begun = true;
+    if (item->progress == HQQ_PROGRESS_NONE)
+        item->progress = HQQ_PROGRESS_STARTED;
     hqq_schedule_sent(advanced, on, now);
     hqq_advanced_unlock(advanced);
     put_chunk(advanced, position, &chunk, item->data);
@@ -190,15 +189,40 @@ static void push_chunk(struct hqq_advanced *advanced, struct hqq_connection *on,
     hqq_connection_put(on);
 }
 
+/*
+ * Claims a slot for the next chunk of an item, whose class needs so much room. A message that finds room for all of it
+ * goes as a whole, though its class may fill a part of the ring only: in a small ring it would never fit else. That is
+ * so where the ring is empty; and for one that does not wait, which either goes at once, or not at all.
+ */
+static int claim_for(struct hqq_advanced *advanced, struct hqq_item *item, uint64_t room, uint64_t *ret_position)
+{
+    uint64_t slots = advanced->link->tx.count, chunks = hqq_schedule_chunks(advanced, item);
+    int result = HQQ_ERROR_WOULD_BLOCK;
+    bool is_at_once = item->patience == HQQ_PATIENCE_AT_ONCE;
+    if (item->progress == HQQ_PROGRESS_FILLING)
+        room = 1;
+    if (item->progress == HQQ_PROGRESS_NONE && chunks <= slots) {
+        uint64_t whole = !is_at_once ? slots : chunks > room ? chunks : room;
+        result = hqq_link_claim_slot(advanced->link, whole, ret_position);
+        if (result == 0)
+            item->progress = HQQ_PROGRESS_FILLING;
+        if (is_at_once)
+            room = whole;
+    }
+    if (result == HQQ_ERROR_WOULD_BLOCK)
+        result = hqq_link_claim_slot(advanced->link, room, ret_position);
+    if (result == HQQ_ERROR_WOULD_BLOCK)
+        advanced->room_wanted = room;
+    return result;
+}
+
 static int push_messages(struct hqq_advanced *advanced)
 {
     struct hqq_connection *on;
     uint64_t room, position;
     uint64_t now = hqq_clock_ns();
     while ((on = hqq_schedule_next(advanced, now, &room)) != NULL) {
-        int result = hqq_link_claim_slot(advanced->link, room, &position);
-        if (result == HQQ_ERROR_WOULD_BLOCK)
-            advanced->room_wanted = room;
+        int result = claim_for(advanced, on->first_item, room, &position);
         if (result != 0)
             return result;
         push_chunk(advanced, on, position, now);
@@ -245,21 +269,6 @@ void hqq_output_push(struct hqq_advanced *advanced)
 
 /* ---- Queueing ---------------------------------------------------------------------------------------------------- */
 
-int hqq_output_control(struct hqq_advanced *advanced, const struct hqq_packet *packet)
-{
-    if (advanced->output_ended != 0)
-        return advanced->output_ended;
-    struct hqq_control *control = talloc(advanced->memory, struct hqq_control);
-    if (!control)
-        return -ENOMEM;
-    control->next = NULL;
-    control->packet = *packet;
-    *advanced->last_control = control;
-    advanced->last_control = &control->next;
-    advanced->controls++;
-    return 0;
-}
-
 /* Answers go before messages, which may be waiting for credit until whoever called has its answer. */
 static struct hqq_item **place_for(struct hqq_connection *on, const struct hqq_item *item)
 {
@@ -278,6 +287,7 @@ int hqq_output_queue(struct hqq_advanced *advanced, struct hqq_item *item)
     struct hqq_connection *on = hqq_connection_get(item->on);
     struct hqq_item **at = place_for(on, item);
     item->state = HQQ_ITEM_QUEUED;
+    item->progress = HQQ_PROGRESS_NONE;
     item->is_canceled = false; /* the piece before it may have been, and have been sent all the same */
     item->queued_ns = hqq_clock_ns();
     item->next = *at;
@@ -285,20 +295,13 @@ int hqq_output_queue(struct hqq_advanced *advanced, struct hqq_item *item)
     if (!item->next)
         on->last_item = &item->next;
     if (on->first_item == item)
-        on->is_out_of_credit = false;
+        hqq_schedule_look_again(on);
     hqq_schedule_ready(advanced, on);
     hqq_output_push(advanced);
     return 0;
 }
 
-static bool is_settled(void *arg)
-{
-    const struct hqq_item *item = arg;
-    return item->state != HQQ_ITEM_QUEUED;
-}
-
-/* Takes an item out that will not be waited for any longer; the sender may be copying from it just now. */
-static void cancel(struct hqq_advanced *advanced, struct hqq_item *item, int result)
+void hqq_output_cancel(struct hqq_advanced *advanced, struct hqq_item *item, int result)
 {
     item->result = result;
     item->is_canceled = true;
@@ -320,35 +323,23 @@ void hqq_output_abort_message(struct hqq_advanced *advanced, const struct hqq_it
     hqq_output_push(advanced);
 }
 
-int hqq_output_finish(struct hqq_advanced *advanced, struct hqq_item *item, uint64_t deadline_ns)
-{
-    const struct hqq_await wait = {
-        .object = item,
-        .is_ready = is_settled,
-        .arg = item,
-        .kind = HQQ_AWAIT_SLOT,
-        .deadline_ns = deadline_ns,
-    };
-    int result = is_settled(item) ? 0 : hqq_advanced_wait(advanced, &wait);
-    if (item->state == HQQ_ITEM_QUEUED)
-        cancel(advanced, item, result);
-    return item->state == HQQ_ITEM_DONE ? 0 : item->result;
-}
-
 void hqq_output_resume(struct hqq_advanced *advanced, struct hqq_connection *on)
 {
+    hqq_schedule_look_again(on);
     hqq_schedule_ready(advanced, on);
     hqq_output_push(advanced);
 }
 
 /* ---- The end ----------------------------------------------------------------------------------------------------- */
 
-void hqq_output_fail_connection(struct hqq_advanced *advanced, struct hqq_connection *on, int result)
+static void fail_items(struct hqq_advanced *advanced, struct hqq_connection *on, bool also_posted, int result)
 {
     struct hqq_item *next;
     hqq_connection_get(on);
     for (struct hqq_item *item = on->first_item; item; item = next) {
         next = item->next;
+        if (item->patience == HQQ_PATIENCE_POSTED && !also_posted)
+            continue;
         if (item->is_in_hand) {
             item->is_canceled = true;
             item->result = result;
@@ -358,6 +349,17 @@ void hqq_output_fail_connection(struct hqq_advanced *advanced, struct hqq_connec
         settle(advanced, item, result);
     }
     hqq_connection_put(on);
+}
+
+void hqq_output_fail_connection(struct hqq_advanced *advanced, struct hqq_connection *on, int result)
+{
+    fail_items(advanced, on, true, result);
+}
+
+void hqq_output_fail_waiting(struct hqq_advanced *advanced, struct hqq_connection *on, int result)
+{
+    fail_items(advanced, on, false, result);
+    hqq_schedule_ready(advanced, on);
 }
 
 void hqq_output_end(struct hqq_advanced *advanced, int result)
@@ -373,13 +375,9 @@ void hqq_output_end(struct hqq_advanced *advanced, int result)
         next = on->next_all;
         hqq_output_fail_connection(advanced, on, result);
     }
-    while (advanced->first_control) {
-        struct hqq_control *control = advanced->first_control;
-        advanced->first_control = control->next;
+    struct hqq_control *control;
+    while ((control = hqq_control_take(advanced)) != NULL)
         talloc_free(control);
-    }
-    advanced->last_control = &advanced->first_control;
-    advanced->controls = 0;
     hqq_advanced_wake_all(advanced);
 }
 

@@ -10,15 +10,12 @@
 /* Sends what can be sent without waiting. Afterwards room_wanted and rate_until_ns say what the rest waits for. */
 void hqq_output_push(struct hqq_advanced *advanced);
 
-/* Queues a control packet. 0, -ENOMEM, or why nothing can be sent any more. */
-int hqq_output_control(struct hqq_advanced *advanced, const struct hqq_packet *packet);
-
 /* Queues a message, or a piece of one, on its connection, and sends what can be sent: one that is posted may be gone
  * then. 0, or why nothing can be sent any more; then it was not queued. */
 int hqq_output_queue(struct hqq_advanced *advanced, struct hqq_item *item);
 
-/* Waits until the item has been sent, and takes it out if it has not been by the deadline: its result. */
-int hqq_output_finish(struct hqq_advanced *advanced, struct hqq_item *item, uint64_t deadline_ns);
+/* Takes an item out that will not be waited for any longer; the sender may be copying from it just now. */
+void hqq_output_cancel(struct hqq_advanced *advanced, struct hqq_item *item, int result);
 
 /* Tells the peer to drop what it has of a message, if it has anything. */
 void hqq_output_abort_message(struct hqq_advanced *advanced, const struct hqq_item *item);
@@ -26,8 +23,9 @@ void hqq_output_abort_message(struct hqq_advanced *advanced, const struct hqq_it
 /* A connection has been given credit. */
 void hqq_output_resume(struct hqq_advanced *advanced, struct hqq_connection *on);
 
-/* Fails all that waits on a connection; all that waits at all. */
+/* Fails all that is to be sent on a connection; of that what somebody waits for; all that is to be sent at all. */
 void hqq_output_fail_connection(struct hqq_advanced *advanced, struct hqq_connection *on, int result);
+void hqq_output_fail_waiting(struct hqq_advanced *advanced, struct hqq_connection *on, int result);
 void hqq_output_end(struct hqq_advanced *advanced, int result);
 
 /* True if nothing waits to be sent. */

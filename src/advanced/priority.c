@@ -1,7 +1,8 @@
 /* Priorities and rates, as the program sets them. */
+#include "advanced/enter.h"
 #include "advanced/output.h"
 #include "advanced/schedule.h"
-#include "advanced/wait.h"
+#include "advanced/wake.h"
 
 /* Room for 10 ms is what a burst is unless told otherwise. */
 #define BURSTS_PER_SECOND 100

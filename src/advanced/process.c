@@ -1,16 +1,17 @@
-#include "advanced/process.h"
-
+/* Driving a link from the program's own loop, and by a thread of the library. */
 #include <errno.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
-#include "advanced/call.h"
+#include "advanced/enter.h"
+#include "advanced/event.h"
+#include "advanced/handlers.h"
 #include "advanced/input.h"
 #include "advanced/output.h"
+#include "advanced/requests.h"
 #include "advanced/wait.h"
+#include "advanced/wake.h"
 #include "base/thread.h"
-#include "platform/sys.h"
 
 /* ---- Processing ---------------------------------------------------------------------------------------------------- */
 
@@ -24,14 +25,15 @@ struct work {
 static bool is_anything_done(void *arg)
 {
     const struct work *work = arg;
-    return work->advanced->progress != work->progress || (work->is_dispatcher && work->advanced->is_stopping) ||
-           hqq_call_has_request(work->advanced, true);
+    return work->advanced->progress != work->progress ||
+           (work->is_dispatcher && work->advanced->dispatching == HQQ_DISPATCHING_ENDS) ||
+           hqq_handlers_has_request(work->advanced, true);
 }
 
 /* Takes what is there, for a lap of the ring at most. */
 static void take_all(struct hqq_advanced *advanced)
 {
-    for (uint64_t i = 0; i < advanced->link->rx.count && hqq_input_may_take(advanced); i++) {
+    for (uint64_t i = 0; i < advanced->link->rx.count && hqq_advanced_may_take(advanced); i++) {
         if (hqq_input_take(advanced, 0) != 0)
             break;
     }
@@ -44,11 +46,11 @@ static __thread const struct hqq_advanced *handling;
 /* Runs the handlers of the requests that wait, without the lock. */
 static void run_handlers(struct hqq_advanced *advanced)
 {
-    struct hqq_handler handler;
     struct hqq_request *request;
     const struct hqq_advanced *outer = handling; /* a handler of one link may drive another */
     handling = advanced;
-    while ((request = hqq_call_next_handled(advanced, &handler)) != NULL) {
+    while ((request = hqq_requests_take_first(advanced, true)) != NULL) {
+        struct hqq_handler handler = *hqq_handlers_find(advanced, request->method);
         hqq_advanced_unlock(advanced);
         handler.handle(request, handler.arg);
         hqq_advanced_lock(advanced);
@@ -110,23 +112,6 @@ int hqq_advanced_flush(struct hqq_advanced *advanced, uint64_t deadline_ns)
     return hqq_advanced_end(advanced, result);
 }
 
-/* ---- The descriptor ------------------------------------------------------------------------------------------------ */
-
-void hqq_event_update(struct hqq_advanced *advanced)
-{
-    if (advanced->event_fd < 0)
-        return;
-    bool is_raised = advanced->waiting_count != 0 || advanced->first_waiting || advanced->ended != 0 ||
-                     hqq_call_has_request(advanced, false);
-    if (is_raised == advanced->is_event_raised)
-        return;
-    advanced->is_event_raised = is_raised;
-    if (is_raised)
-        (void)eventfd_write(advanced->event_fd, 1);
-    else
-        (void)eventfd_read(advanced->event_fd, &(eventfd_t){0});
-}
-
 /* ---- The dispatcher ------------------------------------------------------------------------------------------------ */
 
 static void *dispatch(void *arg)
@@ -134,7 +119,7 @@ static void *dispatch(void *arg)
     struct hqq_advanced *advanced = arg;
     int result = 0;
     hqq_advanced_lock(advanced);
-    while (!advanced->is_stopping && (result == 0 || result == HQQ_ERROR_TIMEOUT))
+    while (advanced->dispatching != HQQ_DISPATCHING_ENDS && (result == 0 || result == HQQ_ERROR_TIMEOUT))
         result = process(advanced, HQQ_FOREVER, true);
     hqq_advanced_unlock(advanced);
     return NULL;
@@ -156,7 +141,7 @@ int hqq_advanced_start(struct hqq_advanced *advanced, int *ret_fd)
     int result = hqq_advanced_begin(advanced);
     if (result != 0)
         return result;
-    if (advanced->is_dispatching)
+    if (advanced->dispatching != HQQ_DISPATCHING_NOT)
         return hqq_advanced_end(advanced, HQQ_ERROR_INVALID_OP);
     if (ret_fd && advanced->event_fd < 0) {
         advanced->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -164,9 +149,9 @@ int hqq_advanced_start(struct hqq_advanced *advanced, int *ret_fd)
             return hqq_advanced_end(advanced, -errno);
         hqq_event_update(advanced);
     }
-    advanced->is_stopping = false;
     result = start_thread(advanced);
-    advanced->is_dispatching = result == 0;
+    if (result == 0)
+        advanced->dispatching = HQQ_DISPATCHING;
     if (result == 0 && ret_fd)
         *ret_fd = advanced->event_fd;
     return hqq_advanced_end(advanced, result);
@@ -177,13 +162,13 @@ int hqq_advanced_stop(struct hqq_advanced *advanced)
     int result = hqq_advanced_begin(advanced);
     if (result != 0)
         return result;
-    if (!advanced->is_dispatching || advanced->is_stopping || pthread_equal(pthread_self(), advanced->dispatcher))
+    if (advanced->dispatching != HQQ_DISPATCHING || pthread_equal(pthread_self(), advanced->dispatcher))
         return hqq_advanced_end(advanced, HQQ_ERROR_INVALID_OP);
-    advanced->is_stopping = true;
+    advanced->dispatching = HQQ_DISPATCHING_ENDS;
     hqq_advanced_wake(advanced, advanced);
     hqq_advanced_unlock(advanced);
     (void)pthread_join(advanced->dispatcher, NULL);
     hqq_advanced_lock(advanced);
-    advanced->is_dispatching = advanced->is_stopping = false;
+    advanced->dispatching = HQQ_DISPATCHING_NOT;
     return hqq_advanced_end(advanced, 0);
 }

@@ -28,18 +28,24 @@ static void take_out(struct hqq_ready *ready, struct hqq_connection *on)
 
 void hqq_schedule_ready(struct hqq_advanced *advanced, struct hqq_connection *on)
 {
-    if (on->is_ready || !on->first_item || on->is_out_of_credit)
+    if (on->turn != HQQ_TURN_NONE || !on->first_item)
         return;
-    on->is_ready = true;
+    on->turn = HQQ_TURN_READY;
     on->ready_class = class_of(advanced, on);
     append(&advanced->ready[on->ready_class], on);
 }
 
+void hqq_schedule_look_again(struct hqq_connection *on)
+{
+    if (on->turn == HQQ_TURN_NO_CREDIT)
+        on->turn = HQQ_TURN_NONE;
+}
+
 void hqq_schedule_remove(struct hqq_advanced *advanced, struct hqq_connection *on)
 {
-    if (!on->is_ready)
+    if (on->turn != HQQ_TURN_READY)
         return;
-    on->is_ready = false;
+    on->turn = HQQ_TURN_NONE;
     take_out(&advanced->ready[on->ready_class], on);
 }
 
@@ -65,14 +71,27 @@ static bool is_held_back(struct hqq_advanced *advanced, const struct hqq_connect
     return true;
 }
 
-/* Cuts the next chunk. False if there is no credit for any of it. */
+static uint64_t capacity_of(const struct hqq_advanced *advanced)
+{
+    return advanced->link->tx.buffer_size - hqq_advanced_overhead(advanced->session.is_sealing);
+}
+
+uint64_t hqq_schedule_chunks(const struct hqq_advanced *advanced, const struct hqq_item *item)
+{
+    uint64_t capacity = capacity_of(advanced);
+    return item->left == 0 ? 1 : item->left / capacity + (item->left % capacity != 0);
+}
+
+/* Cuts the next chunk. False if there is no credit for any of it, or not for a datagram, which cannot be cut. */
 static bool cut(struct hqq_advanced *advanced, struct hqq_connection *on)
 {
     struct hqq_item *item = on->first_item;
-    uint64_t capacity = advanced->link->tx.buffer_size - hqq_advanced_overhead(advanced->session.is_sealing);
+    uint64_t capacity = capacity_of(advanced);
     uint64_t want = item->left < capacity ? item->left : capacity;
     bool may_go;
     item->chunk.size = hqq_credit_left(advanced, on, item, want, &may_go);
+    if ((item->chunk.flags & HQQ_FRAME_DATAGRAM) != 0)
+        return may_go && item->chunk.size == want;
     return may_go && (item->chunk.size != 0 || want == 0);
 }
 
@@ -87,8 +106,7 @@ static struct hqq_connection *next_of_class(struct hqq_advanced *advanced, size_
             continue;
         if (cut(advanced, on))
             return on;
-        on->is_ready = false;
-        on->is_out_of_credit = true;
+        on->turn = HQQ_TURN_NO_CREDIT;
         take_out(ready, on);
         advanced->stats.credit_waits++;
     }

@@ -1,16 +1,16 @@
 #include "advanced/session.h"
 
-#include <talloc.h>
-
+#include "advanced/connection.h"
+#include "advanced/control.h"
 #include "advanced/credit.h"
 #include "advanced/crypto.h"
 #include "advanced/output.h"
-#include "advanced/wait.h"
+#include "advanced/wake.h"
 #include "platform/clock.h"
 
 /* ---- Steps --------------------------------------------------------------------------------------------------------- */
 
-static bool is_under_way(const struct hqq_session *session)
+bool hqq_session_is_under_way(const struct hqq_session *session)
 {
     return session->state == HQQ_NEGOTIATION_NONE || session->state == HQQ_NEGOTIATION_UNDER_WAY;
 }
@@ -25,7 +25,7 @@ static void begin(struct hqq_session *session)
 static void fail(struct hqq_advanced *advanced, int result)
 {
     struct hqq_session *session = &advanced->session;
-    if (!is_under_way(session))
+    if (!hqq_session_is_under_way(session))
         return;
     session->state = HQQ_NEGOTIATION_FAILED;
     session->failure = result;
@@ -38,15 +38,23 @@ void hqq_session_end(struct hqq_advanced *advanced, int result)
     fail(advanced, result);
 }
 
+/* Whether the two questions crossed, and the peer's was one that its end, waiting for the answer, does not answer ours
+ * beside: the reference implementation drops what it is asked meanwhile. */
+static bool is_unanswered(const struct hqq_session *session)
+{
+    return session->has_asked && !session->has_ack && session->has_answered && !session->is_peer_marked;
+}
+
 static int say(struct hqq_advanced *advanced, uint64_t opcode, uint64_t operand0, uint64_t operand1, uint64_t operand2)
 {
     struct hqq_packet packet = hqq_control_packet(opcode, operand0, operand1, operand2);
-    return hqq_output_control(advanced, &packet);
+    return hqq_control_queue(advanced, &packet);
 }
 
 static void refuse(struct hqq_advanced *advanced)
 {
-    (void)say(advanced, HQQ_OPCODE_ERROR, 0, HQQ_ERROR_INVALID_OP, 0);
+    const struct hqq_packet packet = hqq_control_packet(HQQ_OPCODE_ERROR, 0, HQQ_ERROR_INVALID_OP, 0);
+    (void)hqq_control_answer(advanced, &packet);
     fail(advanced, HQQ_ERROR_INVALID_OP);
 }
 
@@ -54,9 +62,9 @@ static void refuse(struct hqq_advanced *advanced)
 static void finish_if_complete(struct hqq_advanced *advanced)
 {
     struct hqq_session *session = &advanced->session;
-    if (!session->has_agreed || !is_under_way(session))
+    if (!session->has_agreed || !hqq_session_is_under_way(session))
         return;
-    if (session->has_asked && !session->has_ack) /* the peer has asked as well, and may refuse yet */
+    if (session->has_asked && !session->has_ack && !is_unanswered(session)) /* it may refuse yet */
         return;
     if ((session->features & HQQ_FEATURES_OWN) != 0 && !session->has_setup)
         return;
@@ -66,6 +74,7 @@ static void finish_if_complete(struct hqq_advanced *advanced)
     session->is_done = true;
     advanced->stats.negotiation_ns = hqq_clock_ns() - session->started_ns;
     hqq_credit_init(advanced, advanced->ground);
+    hqq_connection_begin_ids(advanced);
     hqq_advanced_wake_all(advanced);
 }
 
@@ -75,7 +84,7 @@ static int say_key(struct hqq_advanced *advanced)
 {
     struct hqq_packet packet = hqq_control_packet(HQQ_OPCODE_KEY_EXCHANGE, 0, 0, 0);
     hqq_crypto_public_key(advanced->session.crypto, packet.operand);
-    return hqq_output_control(advanced, &packet);
+    return hqq_control_queue(advanced, &packet);
 }
 
 /* Both ends have the same in mind; the second of two answers must say so again. */
@@ -105,7 +114,10 @@ static void agree(struct hqq_advanced *advanced, uint64_t version, uint64_t feat
 int hqq_session_ask(struct hqq_advanced *advanced, uint64_t version, uint64_t features, uint64_t capabilities)
 {
     struct hqq_session *session = &advanced->session;
-    int result = say(advanced, HQQ_OPCODE_PROTO_NEGOTIATE, version, features, capabilities);
+    struct hqq_packet packet = hqq_control_packet(HQQ_OPCODE_PROTO_NEGOTIATE, version, features, capabilities);
+    if ((features & HQQ_FEATURES_OWN) != 0)
+        packet.operand[HQQ_NEGOTIATE_MARK_OPERAND] = HQQ_NEGOTIATE_MARK;
+    int result = hqq_control_queue(advanced, &packet);
     if (result != 0)
         return result;
     begin(session);
@@ -128,19 +140,24 @@ static void handle_ask(struct hqq_advanced *advanced, const struct hqq_packet *p
     uint64_t version = packet->operand[0];
     uint64_t features = packet->operand[1] & advanced->config.features;
     uint64_t capabilities = packet->operand[2] & advanced->config.capabilities;
-    if (session->has_answered || !is_under_way(session)) {
+    bool is_marked = packet->operand[HQQ_NEGOTIATE_MARK_OPERAND] == HQQ_NEGOTIATE_MARK;
+    if (!is_marked) /* its other bits are not what they would mean here */
+        features &= HQQ_FEATURES_ORIGINAL;
+    if (session->has_answered || !hqq_session_is_under_way(session)) {
         advanced->stats.invalid_frames++;
         refuse(advanced); /* one attempt a link */
         return;
     }
     begin(session);
     session->has_answered = true;
-    if (HQQ_VERSION_MAJOR(version) != HQQ_VERSION_MAJOR(HQQ_WIRE_VERSION) || lacks_required(advanced, features)) {
+    session->is_peer_marked = is_marked;
+    if (HQQ_VERSION_MAJOR(version) != HQQ_VERSION_MAJOR(advanced->config.version) ||
+        lacks_required(advanced, features)) {
         refuse(advanced);
         return;
     }
-    if (version > HQQ_WIRE_VERSION)
-        version = HQQ_WIRE_VERSION;
+    if (version > advanced->config.version)
+        version = advanced->config.version;
     int result = say(advanced, HQQ_OPCODE_PROTO_ACK, version, features, capabilities);
     if (result != 0)
         fail(advanced, result);
@@ -152,7 +169,13 @@ static void handle_ack(struct hqq_advanced *advanced, const struct hqq_packet *p
 {
     struct hqq_session *session = &advanced->session;
     uint64_t version = packet->operand[0], features = packet->operand[1], capabilities = packet->operand[2];
-    if (!session->has_asked || session->has_ack || !is_under_way(session)) {
+    if (is_unanswered(session) && session->is_done) { /* it did answer: it must have the same in mind */
+        session->has_ack = true;
+        if (version != session->version || features != session->features || capabilities != session->capabilities)
+            advanced->stats.invalid_frames++;
+        return;
+    }
+    if (!session->has_asked || session->has_ack || !hqq_session_is_under_way(session)) {
         advanced->stats.invalid_frames++;
         return;
     }
@@ -171,7 +194,7 @@ static void handle_ack(struct hqq_advanced *advanced, const struct hqq_packet *p
 
 static bool is_owed(const struct hqq_session *session, uint64_t features, bool has_come)
 {
-    return session->has_agreed && is_under_way(session) && (session->features & features) != 0 && !has_come;
+    return session->has_agreed && hqq_session_is_under_way(session) && (session->features & features) != 0 && !has_come;
 }
 
 static void handle_setup(struct hqq_advanced *advanced, const struct hqq_packet *packet)
@@ -231,6 +254,16 @@ static void handle_confirm(struct hqq_advanced *advanced)
     finish_if_complete(advanced);
 }
 
+/* The peer asked, got its answer, and refuses what it was asked: it takes the negotiation for failed. */
+static void revoke(struct hqq_advanced *advanced, int result)
+{
+    struct hqq_session *session = &advanced->session;
+    session->is_done = false;
+    session->state = HQQ_NEGOTIATION_UNDER_WAY;
+    fail(advanced, result);
+    hqq_advanced_wake_all(advanced);
+}
+
 bool hqq_session_handle(struct hqq_advanced *advanced, const struct hqq_packet *packet)
 {
     struct hqq_session *session = &advanced->session;
@@ -242,7 +275,12 @@ bool hqq_session_handle(struct hqq_advanced *advanced, const struct hqq_packet *
         handle_ack(advanced, packet);
         return true;
     case HQQ_OPCODE_ERROR:
-        if (packet->operand[0] != 0 || !is_under_way(session) || (!session->has_asked && !session->has_answered))
+        if (packet->operand[0] == 0 && is_unanswered(session) && session->is_done) {
+            revoke(advanced, hqq_wire_error(packet->operand[1]));
+            return true;
+        }
+        if (packet->operand[0] != 0 || !hqq_session_is_under_way(session) ||
+            (!session->has_asked && !session->has_answered))
             return false;
         fail(advanced, hqq_wire_error(packet->operand[1]));
         return true;
@@ -258,128 +296,4 @@ bool hqq_session_handle(struct hqq_advanced *advanced, const struct hqq_packet *
     default:
         return false;
     }
-}
-
-/* ---- For the program ----------------------------------------------------------------------------------------------- */
-
-static bool is_decided(void *arg)
-{
-    const struct hqq_session *session = arg;
-    return !is_under_way(session);
-}
-
-static int wait_until_decided(struct hqq_advanced *advanced, uint64_t deadline_ns)
-{
-    struct hqq_session *session = &advanced->session;
-    const struct hqq_await wait = {
-        .object = session,
-        .is_ready = is_decided,
-        .arg = session,
-        .kind = HQQ_AWAIT_PEER,
-        .deadline_ns = deadline_ns,
-    };
-    int result = hqq_advanced_wait(advanced, &wait);
-    return session->state == HQQ_NEGOTIATION_FAILED ? session->failure : result;
-}
-
-int hqq_advanced_negotiate(struct hqq_advanced *advanced, uint64_t deadline_ns)
-{
-    int result = hqq_advanced_begin(advanced);
-    if (result != 0)
-        return result;
-    const struct hqq_session *session = &advanced->session;
-    if (!session->has_asked && !session->has_answered && is_under_way(session))
-        result = hqq_session_ask(advanced, HQQ_WIRE_VERSION, advanced->config.features, advanced->config.capabilities);
-    if (result == 0)
-        result = wait_until_decided(advanced, deadline_ns);
-    return hqq_advanced_end(advanced, result);
-}
-
-int hqq_advanced_accept_negotiation(struct hqq_advanced *advanced, uint64_t deadline_ns)
-{
-    int result = hqq_advanced_begin(advanced);
-    if (result != 0)
-        return result;
-    return hqq_advanced_end(advanced, wait_until_decided(advanced, deadline_ns));
-}
-
-/* One word of the session, as it is once negotiation is done. */
-static uint64_t agreed(const struct hqq_advanced *advanced, const uint64_t *word)
-{
-    struct hqq_advanced *lockable = advanced->self;
-    if (hqq_advanced_begin(lockable) != 0)
-        return 0;
-    uint64_t value = advanced->session.is_done ? *word : 0;
-    (void)hqq_advanced_end(lockable, 0);
-    return value;
-}
-
-enum hqq_negotiation hqq_advanced_negotiation(const struct hqq_advanced *advanced)
-{
-    struct hqq_advanced *lockable = advanced->self;
-    if (hqq_advanced_begin(lockable) != 0)
-        return HQQ_NEGOTIATION_NONE;
-    enum hqq_negotiation state = advanced->session.state;
-    (void)hqq_advanced_end(lockable, 0);
-    return state;
-}
-
-uint64_t hqq_advanced_version(const struct hqq_advanced *advanced)
-{
-    return agreed(advanced, &advanced->session.version);
-}
-
-uint64_t hqq_advanced_features(const struct hqq_advanced *advanced)
-{
-    return agreed(advanced, &advanced->session.features);
-}
-
-uint64_t hqq_advanced_capabilities(const struct hqq_advanced *advanced)
-{
-    return agreed(advanced, &advanced->session.capabilities);
-}
-
-static bool is_enabled(const struct hqq_advanced *advanced, uint64_t feature)
-{
-    return (hqq_advanced_features(advanced) & feature) != 0;
-}
-
-bool hqq_advanced_is_large_copy_enabled(const struct hqq_advanced *advanced)
-{
-    return is_enabled(advanced, HQQ_FEATURE_LARGE_COPY);
-}
-
-bool hqq_advanced_is_request_response_enabled(const struct hqq_advanced *advanced)
-{
-    return is_enabled(advanced, HQQ_FEATURE_REQUEST_RESPONSE);
-}
-
-bool hqq_advanced_is_compression_enabled(const struct hqq_advanced *advanced)
-{
-    return is_enabled(advanced, HQQ_FEATURE_COMPRESSION);
-}
-
-bool hqq_advanced_is_encryption_enabled(const struct hqq_advanced *advanced)
-{
-    return is_enabled(advanced, HQQ_FEATURE_ENCRYPTION);
-}
-
-bool hqq_advanced_is_flow_control_enabled(const struct hqq_advanced *advanced)
-{
-    return is_enabled(advanced, HQQ_FEATURE_FLOW_CONTROL);
-}
-
-bool hqq_advanced_is_statistics_enabled(const struct hqq_advanced *advanced)
-{
-    return is_enabled(advanced, HQQ_FEATURE_STATISTICS);
-}
-
-bool hqq_advanced_is_qos_enabled(const struct hqq_advanced *advanced)
-{
-    return is_enabled(advanced, HQQ_FEATURE_QOS);
-}
-
-bool hqq_advanced_is_streaming_enabled(const struct hqq_advanced *advanced)
-{
-    return is_enabled(advanced, HQQ_FEATURE_STREAMING);
 }

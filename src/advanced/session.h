@@ -9,14 +9,19 @@
  * that is sealed, as are all after it. Negotiation is done when the peer's part of that has come.
  *
  * It fails, for good, by another major version, a required feature that is missing, an answer that was not asked for, or
- * a KeyConfirm that does not open. Both ends may ask at once: each answers, and both answers must be the same.
+ * a KeyConfirm that does not open. Both ends may ask at once: each answers, and both answers must be the same. An
+ * end without the mark of this library, which may be the reference implementation, does not answer what it is asked while
+ * it waits: there the answer that it was given counts.
  */
 #ifndef HQQ_ADVANCED_SESSION_H
 #define HQQ_ADVANCED_SESSION_H
 
 #include "advanced/state.h"
 
-/* Asks, whatever for. */
+/* Whether it is not decided yet. */
+bool hqq_session_is_under_way(const struct hqq_session *session);
+
+/* Asks, whatever for. A question that offers features of this library bears its mark. */
 int hqq_session_ask(struct hqq_advanced *advanced, uint64_t version, uint64_t features, uint64_t capabilities);
 
 /* Does what a packet of the negotiation asks for. False if it is none, or none now. */

@@ -4,6 +4,8 @@
 
 #include <talloc.h>
 
+#include "advanced/enter.h"
+
 struct hqq_stream_taker hqq_stream_find(const struct hqq_advanced *advanced, uint64_t connection)
 {
     struct hqq_stream_taker any = {0};

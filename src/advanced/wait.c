@@ -2,6 +2,7 @@
 
 #include "advanced/input.h"
 #include "advanced/output.h"
+#include "advanced/wake.h"
 #include "base/thread.h"
 #include "platform/clock.h"
 
@@ -10,64 +11,7 @@
 #define LOOK_FIRST_NS (100 * HQQ_NS_PER_US)
 #define LOOK_LAST_NS (4 * HQQ_NS_PER_MS)
 
-/* ---- Waking ---------------------------------------------------------------------------------------------------- */
-
-static void call_waiter(struct hqq_advanced *advanced, struct hqq_waiter *waiter)
-{
-    if (waiter->is_called)
-        return;
-    waiter->is_called = true;
-    switch (waiter->how) {
-    case HQQ_WAITING_TAKING:
-        hqq_link_stop_taking(advanced->link);
-        break;
-    case HQQ_WAITING_ROOM:
-        hqq_link_stop_awaiting(advanced->link);
-        break;
-    case HQQ_WAITING_ASLEEP:
-    default:
-        (void)pthread_cond_signal(&waiter->cond);
-        break;
-    }
-}
-
-void hqq_advanced_wake(struct hqq_advanced *advanced, const void *object)
-{
-    for (struct hqq_waiter *waiter = advanced->waiters; waiter; waiter = waiter->next) {
-        if (waiter->object == object)
-            call_waiter(advanced, waiter);
-    }
-}
-
-void hqq_advanced_wake_one(struct hqq_advanced *advanced)
-{
-    for (struct hqq_waiter *waiter = advanced->waiters; waiter; waiter = waiter->next) {
-        if (!waiter->is_called) {
-            call_waiter(advanced, waiter);
-            return;
-        }
-    }
-}
-
-void hqq_advanced_wake_all(struct hqq_advanced *advanced)
-{
-    for (struct hqq_waiter *waiter = advanced->waiters; waiter; waiter = waiter->next)
-        call_waiter(advanced, waiter);
-}
-
-void hqq_advanced_hand_over(struct hqq_advanced *advanced)
-{
-    bool lacks_something = advanced->room_wanted != 0 || advanced->rate_until_ns != HQQ_FOREVER;
-    if (!hqq_input_may_take(advanced) && !lacks_something)
-        return;
-    for (struct hqq_waiter *waiter = advanced->waiters; waiter; waiter = waiter->next) {
-        if (waiter->is_called || waiter->is_looking)
-            return;
-    }
-    hqq_advanced_wake_one(advanced);
-}
-
-/* ---- Ways to wait ---------------------------------------------------------------------------------------------- */
+/* ---- Ways to wait ------------------------------------------------------------------------------------------------ */
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
@@ -108,6 +52,20 @@ static void sleep_until(struct hqq_advanced *advanced, struct hqq_waiter *waiter
     }
 }
 
+/* Nobody is in the link while more has arrived than may wait for the program: so nobody there finds that the peer has
+ * gone, and what is waited for will not come. Sleeps for a moment, and looks. 0, or how it has gone; which does not end
+ * the link, as what lies in it can still be received. */
+static int sleep_beside_a_full_inbox(struct hqq_advanced *advanced, struct hqq_waiter *waiter, uint64_t until_ns)
+{
+    enum hqq_peer peer;
+    uint64_t look_ns = hqq_deadline_after(hqq_clock_ns(), advanced->link->peer_check_ns);
+    sleep_until(advanced, waiter, earlier(until_ns, look_ns));
+    if (hqq_advanced_may_take(advanced) || advanced->is_taking || advanced->ended != 0)
+        return 0;
+    (void)hqq_link_check_peer(advanced->link, &peer);
+    return hqq_link_peer_gone(advanced->link);
+}
+
 static bool does_anybody_wait_for_room(const struct hqq_advanced *advanced)
 {
     for (const struct hqq_waiter *waiter = advanced->waiters; waiter; waiter = waiter->next) {
@@ -117,14 +75,15 @@ static bool does_anybody_wait_for_room(const struct hqq_advanced *advanced)
     return false;
 }
 
-/* One wait, in the most useful way that is free. It may end for no reason. */
-static void wait_once(struct hqq_advanced *advanced, struct hqq_waiter *waiter, const struct hqq_await *wait,
-                      uint64_t now, uint64_t *look_ns)
+/* One wait, in the most useful way that is free. It may end for no reason. 0, or why the wait cannot be fulfilled. */
+static int wait_once(struct hqq_advanced *advanced, struct hqq_waiter *waiter, const struct hqq_await *wait,
+                     uint64_t now, uint64_t *look_ns)
 {
     uint64_t until = earlier(wait->deadline_ns, advanced->rate_until_ns);
     bool lacks_room = advanced->room_wanted != 0 && !advanced->is_sending;
-    bool may_take = hqq_input_may_take(advanced);
+    bool may_take = hqq_advanced_may_take(advanced);
     uint64_t look = earlier(until, now + *look_ns);
+    int result = 0;
     waiter->is_called = false; /* what it was called for has been looked at */
     waiter->is_looking = lacks_room;
 
@@ -132,22 +91,25 @@ static void wait_once(struct hqq_advanced *advanced, struct hqq_waiter *waiter, 
         if (may_take && take(advanced, waiter, 0)) {
             waiter->is_looking = false;
             *look_ns = LOOK_FIRST_NS;
-            return;
+            return 0;
         }
         if (advanced->room_wanted != 0 && !waiter->is_called) { /* or it was while it looked */
-            waiter->is_looking = hqq_input_may_take(advanced);
+            waiter->is_looking = hqq_advanced_may_take(advanced);
             wait_for_room(advanced, waiter, waiter->is_looking ? look : until);
         }
     } else if (may_take) {
         (void)take(advanced, waiter, lacks_room ? look : until);
-    } else {
+    } else if (advanced->is_taking) {
         sleep_until(advanced, waiter, lacks_room ? look : until);
+    } else {
+        result = sleep_beside_a_full_inbox(advanced, waiter, lacks_room ? look : until);
     }
     waiter->is_looking = false;
     *look_ns = *look_ns * 2 < LOOK_LAST_NS ? *look_ns * 2 : LOOK_LAST_NS;
+    return result;
 }
 
-/* ---- The loop -------------------------------------------------------------------------------------------------- */
+/* ---- The loop ---------------------------------------------------------------------------------------------------- */
 
 static bool is_over(struct hqq_advanced *advanced, const struct hqq_await *wait, int *ret_result)
 {
@@ -184,7 +146,7 @@ static void leave(struct hqq_advanced *advanced, struct hqq_waiter *waiter)
 static void drive(struct hqq_advanced *advanced, const struct hqq_await *wait)
 {
     int ignored;
-    for (uint64_t i = 0; i < advanced->link->rx.count && hqq_input_may_take(advanced); i++) {
+    for (uint64_t i = 0; i < advanced->link->rx.count && hqq_advanced_may_take(advanced); i++) {
         if (is_over(advanced, wait, &ignored))
             break;
         int result = hqq_input_take(advanced, 0);
@@ -233,7 +195,13 @@ int hqq_advanced_wait(struct hqq_advanced *advanced, const struct hqq_await *wai
         }
         if (advanced->progress != progress)
             look_ns = LOOK_FIRST_NS;
-        wait_once(advanced, &waiter, wait, now, &look_ns);
+        result = wait_once(advanced, &waiter, wait, now, &look_ns);
+        if (result != 0) {
+            int last;
+            if (is_over(advanced, wait, &last))
+                result = last;
+            break;
+        }
     }
     leave(advanced, &waiter);
     return result;

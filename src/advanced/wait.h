@@ -3,7 +3,7 @@
  * be sent, and else sleeps until somebody who does finds that its wait may be over.
  *
  * Nothing is lost when a driver goes away: it wakes another waiter, which takes over. Who makes a wait come to its end
- * wakes it wherever it is, by what it waits for.
+ * wakes it wherever it is, by what it waits for (wake.h).
  */
 #ifndef HQQ_ADVANCED_WAIT_H
 #define HQQ_ADVANCED_WAIT_H
@@ -29,14 +29,5 @@ struct hqq_await {
 /* With the lock, which is given up meanwhile. 0 once is_ready() says so, also if the link has ended; else WOULD_BLOCK,
  * TIMEOUT, why the link ended, or INVALID_OP in a stream's function. */
 int hqq_advanced_wait(struct hqq_advanced *advanced, const struct hqq_await *wait);
-
-/* Wakes who waits for that object. With the lock. */
-void hqq_advanced_wake(struct hqq_advanced *advanced, const void *object);
-/* Wakes one that may drive the link; all of them. With the lock. */
-void hqq_advanced_wake_one(struct hqq_advanced *advanced);
-void hqq_advanced_wake_all(struct hqq_advanced *advanced);
-
-/* A call that drove the link, and did not wait, ends: wakes one that waits if nobody drives now. With the lock. */
-void hqq_advanced_hand_over(struct hqq_advanced *advanced);
 
 #endif

@@ -8,14 +8,19 @@
 #define CHUNK_FLAGS 5
 #define CHUNK_METHOD 6
 
+_Static_assert((int)HQQ_MESSAGE_REQUEST == HQQ_FRAME_REQUEST && (int)HQQ_MESSAGE_RESPONSE == HQQ_FRAME_RESPONSE &&
+                   (int)HQQ_MESSAGE_ERROR == HQQ_FRAME_ERROR && (int)HQQ_MESSAGE_COMPRESSED == HQQ_FRAME_COMPRESSED &&
+                   HQQ_MESSAGE_DATAGRAM == HQQ_FRAME_DATAGRAM,
+               "what the program is told of a message's frames");
+
 static bool are_flags_valid(uint64_t flags, bool may_be_compressed)
 {
     const uint64_t known = HQQ_FRAME_BEGIN | HQQ_FRAME_END | HQQ_FRAME_ABORT | HQQ_FRAME_KIND;
     if ((flags & ~known) != 0 || ((flags & HQQ_FRAME_COMPRESSED) != 0 && !may_be_compressed))
         return false;
-    if ((flags & HQQ_FRAME_REQUEST) != 0 && (flags & (HQQ_FRAME_RESPONSE | HQQ_FRAME_ERROR)) != 0)
+    if ((flags & HQQ_FRAME_REQUEST) != 0 && (flags & HQQ_FRAME_RESPONSE) != 0)
         return false;
-    return true;
+    return (flags & HQQ_FRAME_ERROR) == 0 || (flags & HQQ_FRAME_RESPONSE) != 0; /* only an answer can be an error */
 }
 
 static bool are_sizes_valid(const struct hqq_chunk *chunk)
@@ -49,6 +54,8 @@ int hqq_chunk_parse(const struct hqq_packet *packet, const struct hqq_chunk_rule
     /* What an abort says of sizes is of no use, whatever it is. */
     if ((chunk.flags & HQQ_FRAME_ABORT) == 0 && !are_sizes_valid(&chunk))
         return HQQ_ERROR_INVALID_SIZE;
+    if ((chunk.flags & (HQQ_FRAME_BEGIN | HQQ_FRAME_ABORT)) == 0 && chunk.method != 0)
+        return HQQ_ERROR_INVALID_OP; /* the first chunk has said it */
     *ret_chunk = chunk;
     return 0;
 }

@@ -33,12 +33,21 @@ enum hqq_frame_flag {
     HQQ_FRAME_COMPRESSED = 64,
 };
 
+/* Never on the wire: the message was a datagram of a standard writer, or is to be sent as one. */
+#define HQQ_FRAME_DATAGRAM (1 << 16)
+
 /* What says of which kind a message is; the same in all its chunks. */
 #define HQQ_FRAME_KIND (HQQ_FRAME_REQUEST | HQQ_FRAME_RESPONSE | HQQ_FRAME_ERROR | HQQ_FRAME_COMPRESSED)
 
 #define HQQ_VERSION_MAJOR(version) ((version) >> 8)
 #define HQQ_VERSION_MINOR(version) ((version)&0xff)
 #define HQQ_WIRE_VERSION UINT64_C(0x100) /* what this library speaks: 1.0 */
+#define HQQ_WIRE_VERSION_MAX UINT64_C(0xffff)
+
+/* In a question, tells that its features from bit 8 up are meant as this library means them ("HQQ_LIB1"): the same bits
+ * of another implementation may mean anything, or nothing. */
+#define HQQ_NEGOTIATE_MARK_OPERAND 3
+#define HQQ_NEGOTIATE_MARK UINT64_C(0x4851515f4c494231)
 
 #define HQQ_FEATURES_ORIGINAL (HQQ_FEATURE_LARGE_COPY | HQQ_FEATURE_REQUEST_RESPONSE)
 #define HQQ_FEATURES_OWN                                                                                               \
@@ -70,7 +79,7 @@ struct hqq_chunk_rules {
 
 /* Judges a ConnCopy packet. On success sizes fit the slot and each other: offset + size <= total <= 2^48, the first
  * chunk begins at 0, the last ends at the total, only an empty message or an abort has an empty chunk. Otherwise
- * HQQ_ERROR_INVALID_OP (flags) or HQQ_ERROR_INVALID_SIZE. */
+ * HQQ_ERROR_INVALID_OP (flags, a method or status that is said again) or HQQ_ERROR_INVALID_SIZE. */
 int hqq_chunk_parse(const struct hqq_packet *packet, const struct hqq_chunk_rules *rules, struct hqq_chunk *ret_chunk);
 
 struct hqq_packet hqq_chunk_packet(const struct hqq_chunk *chunk, uint64_t overhead);

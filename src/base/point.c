@@ -11,6 +11,7 @@ const char *const hqq_point_labels[] = {
     "superblock.identified", /* the initializer's identity is in the extension */
     "superblock.formatted",  /* rings and fields are there, state is still 1 */
     "superblock.ready",      /* state is 2 */
+    "link.named",            /* a named object, whose region is ready, has its name */
     "end.claimed",           /* this process holds its end */
     "produce.claimed",       /* w has moved, the slot is empty */
     "produce.filled",        /* buffer and packet are written, seq is not */

@@ -54,25 +54,12 @@ static uint64_t wait_until_set_up(const struct hqq_extension *extension, uint64_
     return magic;
 }
 
-struct hqq_extension *hqq_extension_try_format(void *page, uint64_t pid_namespace, uint64_t initializer)
-{
-    uint64_t magic = 0;
-    if (!hqq_cas_acq_rel(&extension_of(page)->magic, &magic, HQQ_EXTENSION_SETTING))
-        return NULL;
-    return hqq_extension_format(page, pid_namespace, initializer);
-}
-
-void hqq_extension_disown(void *page)
-{
-    hqq_store_relaxed(&extension_of(page)->initializer, HQQ_PROCESS_UNKNOWN);
-}
-
 struct hqq_extension *hqq_extension_find(void *page, uint64_t pid_namespace, uint64_t deadline_ns)
 {
-    struct hqq_extension *extension = hqq_extension_try_format(page, pid_namespace, HQQ_PROCESS_UNKNOWN);
-    if (extension)
-        return extension;
-    extension = extension_of(page);
+    struct hqq_extension *extension = extension_of(page);
+    uint64_t magic = 0;
+    if (hqq_cas_acq_rel(&extension->magic, &magic, HQQ_EXTENSION_SETTING))
+        return hqq_extension_format(page, pid_namespace, HQQ_PROCESS_UNKNOWN);
     if (wait_until_set_up(extension, deadline_ns) != HQQ_EXTENSION_MAGIC || hqq_load_relaxed(&extension->flags) != 0)
         return NULL;
     return extension;

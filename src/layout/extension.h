@@ -55,12 +55,6 @@ _Static_assert(HQQ_EXTENSION_OFFSET + sizeof(struct hqq_extension) <= 4096, "fit
 /* Sets the block up in a page that only this process uses yet (its state is 1 and this process made it so). */
 struct hqq_extension *hqq_extension_format(void *page, uint64_t pid_namespace, uint64_t initializer);
 
-/* The same in a page that others may see, if its bytes are still zero; else NULL. */
-struct hqq_extension *hqq_extension_try_format(void *page, uint64_t pid_namespace, uint64_t initializer);
-
-/* Takes back that this process makes the region: another one was quicker. */
-void hqq_extension_disown(void *page);
-
 /* Finds the block of a region that is ready, setting it up in zero bytes if nobody did. NULL if it is there in a
  * version that we do not know, or is not set up by the deadline, as whoever began to has died. */
 struct hqq_extension *hqq_extension_find(void *page, uint64_t pid_namespace, uint64_t deadline_ns);

@@ -8,11 +8,14 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <hqq/error.h>
+#include <hqq/link.h>
 
 #include "base/atomic.h"
 #include "platform/sys.h"
@@ -161,6 +164,19 @@ int hqq_shm_map_memfd(int fd, struct hqq_mapping *ret_mapping)
 
 /* ---- Named objects --------------------------------------------------------------------------------------------- */
 
+/* False if a part of the name is empty, "." or "..": it would lead elsewhere, or nowhere. */
+static bool are_parts_valid(const char *name)
+{
+    for (;;) {
+        size_t length = strcspn(name, "/");
+        if (length == 0 || (length == 1 && name[0] == '.') || (length == 2 && name[0] == '.' && name[1] == '.'))
+            return false;
+        if (name[length] == '\0')
+            return true;
+        name += length + 1;
+    }
+}
+
 int hqq_shm_path(const char *name, char path[], size_t path_size)
 {
     if (!name)
@@ -168,9 +184,11 @@ int hqq_shm_path(const char *name, char path[], size_t path_size)
     if (*name == '/')
         name++;
     size_t length = strnlen(name, HQQ_SHM_NAME_MAX + 1);
-    if (length == 0 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || memchr(name, '/', length))
+    if (length > HQQ_SHM_NAME_MAX)
+        return -ENAMETOOLONG;
+    if (!are_parts_valid(name))
         return -EINVAL;
-    if (length > HQQ_SHM_NAME_MAX || path_size < sizeof(SHM_DIRECTORY) + length)
+    if (path_size < sizeof(SHM_DIRECTORY) + length)
         return -ENAMETOOLONG;
     memcpy(mempcpy(path, SHM_DIRECTORY, sizeof(SHM_DIRECTORY) - 1), name, length + 1);
     return 0;
@@ -182,55 +200,134 @@ static void remember_inode(struct hqq_mapping *mapping, const struct stat *stat)
     mapping->inode = stat->st_ino;
 }
 
+static bool is_object(const struct stat *stat, const struct hqq_mapping *mapping)
+{
+    return stat->st_dev == mapping->device && stat->st_ino == mapping->inode;
+}
+
 static int unlink_if_same(const char *path, const struct hqq_mapping *mapping)
 {
     struct stat stat;
     int result = hqq_sys.stat(path, &stat);
-    if (result == 0 && stat.st_dev == mapping->device && stat.st_ino == mapping->inode)
+    if (result == 0 && is_object(&stat, mapping))
         result = hqq_sys.unlink(path);
     return result == -ENOENT ? 0 : result;
 }
 
-/* Sizes and maps the object that was just created. */
-static int set_up_named(int fd, mode_t mode, size_t length, struct hqq_mapping *mapping)
+/* ---- Creating ---------------------------------------------------------------------------------------------------- */
+
+#define DESCRIPTOR_PATH_SIZE 32
+
+static void describe_descriptor(int fd, char path[static DESCRIPTOR_PATH_SIZE])
 {
-    int result = hqq_sys.fchmod(fd, mode);
-    if (result == 0)
-        result = allocate(fd, length);
-    if (result == 0)
-        result = map_shared(fd, length, mapping);
-    return result;
+    (void)snprintf(path, DESCRIPTOR_PATH_SIZE, "/proc/self/fd/%d", fd);
 }
 
-int hqq_shm_create_named(const char *name, mode_t mode, size_t length, struct hqq_mapping *ret_mapping)
+/* The length of the directory's part of a path, without its last slash. */
+static size_t directory_length(const char *path)
 {
-    struct hqq_mapping mapping = {0};
-    char path[HQQ_SHM_PATH_SIZE];
+    return (size_t)(strrchr(path, '/') - path);
+}
+
+/* A file without any name, in the directory of the path. What has none can be given one only by way of /proc. */
+static int open_nameless(const char *path, struct hqq_mapping *mapping)
+{
+    char directory[HQQ_SHM_PATH_SIZE] = "", descriptor[DESCRIPTOR_PATH_SIZE];
     struct stat stat;
+    memcpy(directory, path, directory_length(path));
+    int fd = hqq_sys.open(directory, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return fd == -EISDIR || fd == -EINVAL ? -EOPNOTSUPP : fd; /* as a kernel says that does not know the flag */
+    int result = hqq_sys.fstat(fd, &stat);
+    if (result == 0) {
+        remember_inode(mapping, &stat);
+        describe_descriptor(fd, descriptor);
+        if (hqq_sys.stat(descriptor, &stat) != 0 || !is_object(&stat, mapping))
+            result = -EOPNOTSUPP;
+    }
+    if (result != 0) {
+        hqq_sys.close(fd);
+        return result;
+    }
+    return fd;
+}
+
+/* A file with a name that nobody knows, in that directory. */
+static int open_temporary(const char *path, struct hqq_unnamed *unnamed)
+{
+    struct stat stat;
+    int fd;
+    do {
+        (void)snprintf(unnamed->temporary, sizeof(unnamed->temporary), "%.*s/.hqq-%llx", (int)directory_length(path),
+                       path, (unsigned long long)hqq_clock_ns());
+        fd = hqq_sys.open(unnamed->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    } while (fd == -EEXIST);
+    if (fd < 0)
+        return fd;
+    int result = hqq_sys.fstat(fd, &stat);
+    if (result != 0) {
+        hqq_sys.unlink(unnamed->temporary);
+        hqq_sys.close(fd);
+        return result;
+    }
+    remember_inode(&unnamed->mapping, &stat);
+    return fd;
+}
+
+int hqq_shm_create_unnamed(const char *name, mode_t mode, size_t length, struct hqq_unnamed *ret_unnamed)
+{
+    struct hqq_unnamed unnamed = {.fd = -1};
+    char path[HQQ_SHM_PATH_SIZE];
     int result = mode & ~(mode_t)0777 ? -EINVAL : hqq_shm_path(name, path, sizeof(path));
     if (result == 0)
         result = check_length(length);
     if (result != 0)
         return result;
-    int fd = hqq_sys.open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-    if (fd < 0)
-        return fd;
+    unnamed.fd = open_nameless(path, &unnamed.mapping);
+    if (unnamed.fd == -EOPNOTSUPP)
+        unnamed.fd = open_temporary(path, &unnamed);
+    if (unnamed.fd < 0)
+        return unnamed.fd;
 
-    result = hqq_sys.fstat(fd, &stat);
-    if (result != 0) {
-        hqq_sys.unlink(path);
-        goto out;
-    }
-    remember_inode(&mapping, &stat);
-    result = set_up_named(fd, mode, length, &mapping);
+    result = hqq_sys.fchmod(unnamed.fd, mode);
+    if (result == 0)
+        result = allocate(unnamed.fd, length);
+    if (result == 0)
+        result = map_shared(unnamed.fd, length, &unnamed.mapping);
     if (result != 0)
-        unlink_if_same(path, &mapping); /* somebody may have taken it for stale and replaced it */
+        hqq_shm_discard(&unnamed);
     else
-        *ret_mapping = mapping;
-out:
-    hqq_sys.close(fd);
+        *ret_unnamed = unnamed;
     return result;
 }
+
+static void remove_temporary(struct hqq_unnamed *unnamed)
+{
+    if (unnamed->temporary[0] != '\0')
+        (void)hqq_sys.unlink(unnamed->temporary);
+    hqq_sys.close(unnamed->fd);
+}
+
+int hqq_shm_give_name(struct hqq_unnamed *unnamed, const char *name)
+{
+    char path[HQQ_SHM_PATH_SIZE], descriptor[DESCRIPTOR_PATH_SIZE];
+    int result = hqq_shm_path(name, path, sizeof(path));
+    if (result != 0)
+        return result;
+    describe_descriptor(unnamed->fd, descriptor);
+    result = hqq_sys.link(unnamed->temporary[0] != '\0' ? unnamed->temporary : descriptor, path);
+    if (result == 0)
+        remove_temporary(unnamed);
+    return result;
+}
+
+void hqq_shm_discard(struct hqq_unnamed *unnamed)
+{
+    remove_temporary(unnamed);
+    hqq_shm_unmap(&unnamed->mapping);
+}
+
+/* ---- Opening and removing ---------------------------------------------------------------------------------------- */
 
 /* open(), with one answer for everything that is not a regular file. */
 static int open_object(const char *path)
@@ -241,27 +338,66 @@ static int open_object(const char *path)
     return fd;
 }
 
+static int map_object(int fd, struct hqq_mapping *mapping)
+{
+    struct stat stat;
+    int result = hqq_sys.fstat(fd, &stat);
+    if (result == 0)
+        result = S_ISREG(stat.st_mode) ? map_existing(fd, &stat, mapping) : -EINVAL;
+    if (result == 0)
+        remember_inode(mapping, &stat);
+    return result;
+}
+
 int hqq_shm_open_named(const char *name, struct hqq_mapping *ret_mapping)
 {
     struct hqq_mapping mapping = {0};
     char path[HQQ_SHM_PATH_SIZE];
-    struct stat stat;
     int result = hqq_shm_path(name, path, sizeof(path));
     if (result != 0)
         return result;
     int fd = open_object(path);
     if (fd < 0)
         return fd;
-
-    result = hqq_sys.fstat(fd, &stat);
+    result = map_object(fd, &mapping);
     if (result == 0)
-        result = S_ISREG(stat.st_mode) ? map_existing(fd, &stat, &mapping) : -EINVAL;
-    if (result == 0) {
-        remember_inode(&mapping, &stat);
         *ret_mapping = mapping;
-    }
     hqq_sys.close(fd);
     return result;
+}
+
+/* With the lock on the object: it is this one's to remove as long as the name is the object's. */
+static int unlink_locked(const char *path, int fd, bool (*may_remove)(const struct hqq_mapping *mapping))
+{
+    struct hqq_mapping mapping = {0};
+    struct stat stat;
+    if (map_object(fd, &mapping) != 0)
+        return -EEXIST;
+    int result = hqq_sys.stat(path, &stat);
+    if (result == 0)
+        result = is_object(&stat, &mapping) && may_remove(&mapping) ? hqq_sys.unlink(path) : -EEXIST;
+    hqq_shm_unmap(&mapping);
+    return result;
+}
+
+int hqq_shm_unlink_if(const char *name, bool (*may_remove)(const struct hqq_mapping *mapping))
+{
+    char path[HQQ_SHM_PATH_SIZE];
+    int result = hqq_shm_path(name, path, sizeof(path));
+    if (result != 0)
+        return result;
+    int fd = open_object(path);
+    if (fd < 0)
+        return fd == -ENOENT ? 0 : -EEXIST;
+    result = -EEXIST;
+    if (hqq_sys.flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        result = unlink_locked(path, fd, may_remove);
+        (void)hqq_sys.flock(fd, LOCK_UN); /* a child of a fork may have the descriptor for longer */
+    }
+    hqq_sys.close(fd);
+    if (result == -ENOENT)
+        return 0;
+    return result == -EPERM ? -EACCES : result;
 }
 
 int hqq_shm_unlink_mapping(const char *name, const struct hqq_mapping *mapping)

@@ -7,12 +7,13 @@
 #ifndef HQQ_PLATFORM_SHM_H
 #define HQQ_PLATFORM_SHM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
-#define HQQ_SHM_NAME_MAX 250 /* bytes, without the leading slash */
+#define HQQ_SHM_NAME_MAX 255 /* bytes, without the leading slash */
 #define HQQ_SHM_PATH_SIZE (sizeof("/dev/shm/") + HQQ_SHM_NAME_MAX)
 
 /* What was mapped. Named objects remember which inode they were, so that only that one is unlinked. */
@@ -37,14 +38,29 @@ int hqq_shm_create_sparse_memfd(size_t length, int *ret_fd, struct hqq_mapping *
  * yet. */
 int hqq_shm_map_memfd(int fd, struct hqq_mapping *ret_mapping);
 
-/* Checks a name, one leading slash aside, and writes "/dev/shm/NAME" to path, which HQQ_SHM_PATH_SIZE always holds.
- * -EINVAL (NULL, empty, ".", "..", a slash inside), -ENAMETOOLONG (name, or for path_size). */
+/* Checks a name, one leading slash aside, and writes "/dev/shm/NAME" to path, which HQQ_SHM_PATH_SIZE always holds. A
+ * name may lead into directories of /dev/shm that exist. -EINVAL (NULL; a part that is empty, "." or ".."),
+ * -ENAMETOOLONG (name, or for path_size). */
 int hqq_shm_path(const char *name, char path[], size_t path_size);
 
-/* Creates exclusively with exactly this mode (not masked by umask; -EINVAL beyond 0777), allocates all of it, sets the
- * length and maps. The length is set last: whoever opens the name finds it empty or finds all of it.
- * On failure after the create the object is unlinked again. -EOPNOTSUPP where /dev/shm can't allocate. */
-int hqq_shm_create_named(const char *name, mode_t mode, size_t length, struct hqq_mapping *ret_mapping);
+/* An object without a name, or with one that nobody looks for. */
+struct hqq_unnamed {
+    int fd;
+    struct hqq_mapping mapping;
+    char temporary[HQQ_SHM_PATH_SIZE + 24]; /* "" for none */
+};
+
+/* Makes an object beside that name with exactly this mode (not masked by umask; -EINVAL beyond 0777), allocates all of
+ * it, sets the length and maps. The name, which may be taken, is not given yet, so that the memory can be made ready
+ * first. -EOPNOTSUPP where /dev/shm can't allocate. */
+int hqq_shm_create_unnamed(const char *name, mode_t mode, size_t length, struct hqq_unnamed *ret_unnamed);
+
+/* Gives the object the name, at once and whole. On success the descriptor is closed and the mapping stays; on failure
+ * (-EEXIST) all is as it was, and another attempt may be made. */
+int hqq_shm_give_name(struct hqq_unnamed *unnamed, const char *name);
+
+/* Gives up an object that has not got its name. */
+void hqq_shm_discard(struct hqq_unnamed *unnamed);
 
 /* Opens an existing object and maps it whole: O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, a regular file (else
  * -EINVAL, for a symbolic link too). One that is still empty or shorter than a page (its creator has not sized it yet)
@@ -52,8 +68,15 @@ int hqq_shm_create_named(const char *name, mode_t mode, size_t length, struct hq
 int hqq_shm_open_named(const char *name, struct hqq_mapping *ret_mapping);
 
 /* Removes the name if it is still the object of this mapping. 0 also if it is not. Before the unmap, so that no other
- * object can have the inode's number; a name that changes hands between the look and the unlink is still lost. */
+ * object can have the inode's number. Between the look and the unlink the name must not change hands: it does not if
+ * all who remove it find that the object is in use, or remove it by hqq_shm_unlink_if(). */
 int hqq_shm_unlink_mapping(const char *name, const struct hqq_mapping *mapping);
+
+/* Removes the name if may_remove() says so of the object that it names. Of several processes that try this at once one
+ * removes that object, and none of them what takes its name afterwards: a lock on the object keeps the others out. 0,
+ * also if there was no such name; -EEXIST if the object stays, or another process is just removing it; -EACCES. */
+int hqq_shm_unlink_if(const char *name, bool (*may_remove)(const struct hqq_mapping *mapping));
+
 /* Removes the name, whatever it is. -ENOENT, -EACCES (also where the directory is sticky), -EINVAL (a directory). */
 int hqq_shm_unlink_named(const char *name);
 

@@ -9,6 +9,7 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -87,10 +88,22 @@ static int sys_fallocate(int fd, int mode, off_t offset, off_t length)
     return settle(fallocate(fd, mode, offset, length), saved);
 }
 
+static int sys_link(const char *existing, const char *path)
+{
+    int saved = errno;
+    return settle(linkat(AT_FDCWD, existing, AT_FDCWD, path, AT_SYMLINK_FOLLOW), saved);
+}
+
 static int sys_unlink(const char *path)
 {
     int saved = errno;
     return settle(unlink(path), saved);
+}
+
+static int sys_flock(int fd, int operation)
+{
+    int saved = errno;
+    return settle(flock(fd, operation), saved);
 }
 
 static int sys_memfd_create(const char *name, unsigned flags)
@@ -227,7 +240,9 @@ struct hqq_sys hqq_sys = {
     .fchmod = sys_fchmod,
     .ftruncate = sys_ftruncate,
     .fallocate = sys_fallocate,
+    .link = sys_link,
     .unlink = sys_unlink,
+    .flock = sys_flock,
     .memfd_create = sys_memfd_create,
     .add_seals = sys_add_seals,
     .get_seals = sys_get_seals,

@@ -24,7 +24,9 @@ struct hqq_sys {
     int (*fchmod)(int fd, mode_t mode);
     int (*ftruncate)(int fd, off_t length);
     int (*fallocate)(int fd, int mode, off_t offset, off_t length);
+    int (*link)(const char *existing, const char *path); /* follows existing where that is a symbolic link */
     int (*unlink)(const char *path);
+    int (*flock)(int fd, int operation);
     int (*memfd_create)(const char *name, unsigned flags);
     int (*add_seals)(int fd, int seals);
     int (*get_seals)(int fd);

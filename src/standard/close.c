@@ -29,11 +29,12 @@ void hqq_link_close(struct hqq_link *link)
         return;
     if (hqq_link_shutdown(link) == 0) {
         wait_until_alone(link);
+        /* The name first: while the end is held nobody takes the object for stale and replaces it. */
+        if (link->owns_name)
+            (void)hqq_shm_unlink_mapping(link->name, &link->mapping);
         const struct hqq_end_view view = hqq_link_own_end(link);
         hqq_end_leave(&view, hqq_link_holds_slots(link));
         hqq_link_wake_everybody(link);
-        if (link->owns_name)
-            (void)hqq_shm_unlink_mapping(link->name, &link->mapping);
     }
     /* A forked child comes here at once: the region, the name and the lock are its parent's. */
     if (link->mapping.base)

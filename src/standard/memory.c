@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "base/point.h"
 #include "layout/extension.h"
 #include "layout/superblock.h"
 #include "platform/clock.h"
@@ -9,7 +10,7 @@
 #include "standard/open.h"
 #include "standard/state.h"
 
-/* Opens a link in a mapping that becomes its own; unmaps it if that fails, and removes the name if that is ours. */
+/* Opens a link in a mapping that becomes its own; unmaps it if that fails. */
 static int build_in_mapping(struct hqq_open *open, struct hqq_link **ret_link)
 {
     open->owns_mapping = true;
@@ -17,8 +18,6 @@ static int build_in_mapping(struct hqq_open *open, struct hqq_link **ret_link)
     int result = hqq_link_build(open, ret_link);
     if (result == 0)
         return 0;
-    if (open->owns_name)
-        (void)hqq_shm_unlink_mapping(open->name, &open->mapping);
     hqq_shm_unmap(&open->mapping);
     return result;
 }
@@ -103,38 +102,59 @@ static bool is_stale(const struct hqq_mapping *mapping)
     }
 }
 
-static int unlink_stale(const char *name)
+/* Gives the object its name, whose region is ready. A stale one of that name is removed first where that is wanted. */
+static int give_name(const char *name, struct hqq_unnamed *unnamed, bool replaces)
 {
-    struct hqq_mapping mapping;
-    int result = hqq_shm_open_named(name, &mapping);
-    if (result != 0)
-        return result == -ENOENT ? 0 : -EEXIST;
-    result = is_stale(&mapping) ? hqq_shm_unlink_mapping(name, &mapping) : -EEXIST;
-    hqq_shm_unmap(&mapping);
-    return result == -EPERM ? -EACCES : result;
+    int result = hqq_shm_give_name(unnamed, name);
+    if (result != -EEXIST || !replaces)
+        return result;
+    result = hqq_shm_unlink_if(name, is_stale);
+    return result != 0 ? result : hqq_shm_give_name(unnamed, name);
+}
+
+/* Where the filesystem is full, what a stale object takes may be enough. */
+static int create_unnamed(const char *name, const struct hqq_link_config *config, uint64_t bytes,
+                          struct hqq_unnamed *ret_unnamed)
+{
+    int result = hqq_shm_create_unnamed(name, config->mode, bytes, ret_unnamed);
+    if (result == -ENOSPC && (config->flags & HQQ_LINK_REPLACE_STALE) != 0 && hqq_shm_unlink_if(name, is_stale) == 0)
+        result = hqq_shm_create_unnamed(name, config->mode, bytes, ret_unnamed);
+    return result;
 }
 
 int hqq_link_create(const char *name, const struct hqq_link_config *config, struct hqq_link **ret_link)
 {
-    struct hqq_open open = {.owns_name = true};
+    struct hqq_open open = {.name = ""};
+    struct hqq_unnamed unnamed;
+    struct hqq_link *link;
     uint64_t bytes;
     int result = prepare_new(config, &open, &bytes);
+    if (result == 0)
+        result = create_unnamed(name, &open.config, bytes, &unnamed);
     if (result != 0)
         return result;
-
-    result = hqq_shm_create_named(name, open.config.mode, bytes, &open.mapping);
-    if (result == -EEXIST && (open.config.flags & HQQ_LINK_REPLACE_STALE) != 0) {
-        result = unlink_stale(name);
-        if (result == 0)
-            result = hqq_shm_create_named(name, open.config.mode, bytes, &open.mapping);
-    }
-    if (result != 0)
-        return result;
+    open.mapping = unnamed.mapping;
     open.name = without_slash(name);
-    return build_in_mapping(&open, ret_link);
+    result = build_in_mapping(&open, &link);
+    if (result != 0) {
+        unnamed.mapping.base = NULL; /* unmapped by now */
+        hqq_shm_discard(&unnamed);
+        return result;
+    }
+    result = give_name(name, &unnamed, (open.config.flags & HQQ_LINK_REPLACE_STALE) != 0);
+    if (result != 0) {
+        hqq_link_close(link); /* and its mapping */
+        unnamed.mapping.base = NULL;
+        hqq_shm_discard(&unnamed);
+        return result;
+    }
+    HQQ_POINT("link.named");
+    link->owns_name = true;
+    *ret_link = link;
+    return 0;
 }
 
-/* Maps the object once its creator has sized it. */
+/* Maps the object once its creator has sized it: another implementation's, which makes the name first. */
 static int map_when_sized(const char *name, struct hqq_open *open)
 {
     uint64_t deadline = hqq_deadline_after(hqq_clock_ns(), open->config.attach_timeout_ns);

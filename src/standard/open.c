@@ -113,18 +113,11 @@ static int check_claimable(struct attempt *attempt)
 /* Makes the region if it is still empty. -EAGAIN if somebody else was quicker. */
 static int try_to_format(struct attempt *attempt)
 {
-    const struct hqq_open *open = attempt->open;
     int result = check_claimable(attempt);
     if (result != 0)
         return result;
-    /* Of an object that has a name already, others can tell from now on whether its creator lives. */
-    if (open->is_fresh && !hqq_extension_try_format(open->mapping.base, attempt->pid_namespace, attempt->self))
+    if (!hqq_superblock_claim(attempt->open->mapping.base))
         return -EAGAIN;
-    if (!hqq_superblock_claim(open->mapping.base)) {
-        if (open->is_fresh)
-            hqq_extension_disown(open->mapping.base);
-        return -EAGAIN;
-    }
     format_region(attempt);
     return 0;
 }
@@ -136,8 +129,7 @@ static int try_to_settle(struct attempt *attempt, const struct hqq_attach_wish *
     int error = 0;
     switch (hqq_superblock_look(open->mapping.base, wish, &attempt->layout, &error)) {
     case HQQ_ATTACH_READY:
-        /* A new object whose region somebody else was quicker to claim has its primary already, as in the original. */
-        attempt->is_primary = open->config.role == HQQ_ROLE_PRIMARY && !open->is_fresh;
+        attempt->is_primary = open->config.role == HQQ_ROLE_PRIMARY;
         return 0;
     case HQQ_ATTACH_MISMATCH:
         return error;
@@ -212,7 +204,6 @@ static void configure(struct hqq_link *link, const struct hqq_open *open)
     hqq_spin_init(&link->read_spin, config->spin_ns);
     hqq_spin_init(&link->write_spin, config->spin_ns);
     memcpy(link->name, open->name, strnlen(open->name, sizeof(link->name) - 1));
-    link->owns_name = open->owns_name;
     if (open->owns_mapping)
         link->mapping = open->mapping;
 }

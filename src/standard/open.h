@@ -22,7 +22,6 @@ struct hqq_open {
     bool owns_mapping; /* unmap it at close */
     bool must_exist;   /* wait for whoever makes the region, never make it */
     bool is_fresh;     /* new from the kernel: all zero, nobody else has it */
-    bool owns_name;    /* unlink it at close */
     const char *name;  /* or "" */
     uint64_t deadline_ns;
 };

@@ -44,6 +44,14 @@ int hqq_link_claim_slot(struct hqq_link *link, uint64_t room, uint64_t *ret_posi
     return hqq_ring_claim_write(&link->tx, 1, ret_position) != 0 ? 0 : HQQ_ERROR_WOULD_BLOCK;
 }
 
+struct hqq_packet hqq_link_datagram_packet(const struct hqq_link *link, uint64_t position, uint64_t size)
+{
+    return (struct hqq_packet){
+        .opcode = HQQ_OPCODE_COPY,
+        .operand = {position - link->first_copy + 1, position & link->tx.mask, size},
+    };
+}
+
 void hqq_link_put_packet(struct hqq_link *link, uint64_t position, const struct hqq_packet *packet, uint64_t bytes)
 {
     hqq_packet_store(hqq_ring_packet(&link->tx, position), packet);

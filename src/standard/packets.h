@@ -14,6 +14,10 @@ struct hqq_taken {
     uint64_t position;
 };
 
+/* The opcode of the packet that is next, tombstones taken out of its way. False if there is none; another thread may take
+ * it meanwhile. Never waits. */
+bool hqq_link_peek_opcode(struct hqq_link *link, uint64_t *ret_opcode);
+
 /* Takes the next packet that is no tombstone. Waits for one until that time, 0: not at all. TIMEOUT, WOULD_BLOCK, CLOSED,
  * PEER_DIED, FORKED. */
 int hqq_link_take_packet(struct hqq_link *link, uint64_t until_ns, struct hqq_taken *ret_taken);
@@ -24,6 +28,9 @@ void hqq_link_give_back(struct hqq_link *link, const struct hqq_taken *taken);
 int hqq_link_claim_slot(struct hqq_link *link, uint64_t room, uint64_t *ret_position);
 /* Publishes what was claimed; bytes is how much of its payload counts in the statistics. */
 void hqq_link_put_packet(struct hqq_link *link, uint64_t position, const struct hqq_packet *packet, uint64_t bytes);
+
+/* What the packet of a datagram of that size says in that slot. */
+struct hqq_packet hqq_link_datagram_packet(const struct hqq_link *link, uint64_t position, uint64_t size);
 
 static inline unsigned char *hqq_link_payload(struct hqq_link *link, uint64_t position)
 {

@@ -1,4 +1,5 @@
 /* Looking at the head of the queue without taking it. */
+#include "standard/packets.h"
 #include "standard/state.h"
 
 /* Takes a tombstone out of the way, unless another thread does. */
@@ -41,6 +42,22 @@ int hqq_link_peek_with(struct hqq_link *link, hqq_read_fn *look, void *arg, size
         dropped++; /* a lap of nothing else is no datagram, however many a peer goes on writing */
     }
     return HQQ_ERROR_WOULD_BLOCK;
+}
+
+bool hqq_link_peek_opcode(struct hqq_link *link, uint64_t *ret_opcode)
+{
+    for (uint64_t look = 0; look < link->rx.count; look++) {
+        uint64_t position;
+        if (!hqq_ring_peek(&link->rx, &position))
+            return false;
+        *ret_opcode = hqq_load_relaxed(hqq_ring_packet(&link->rx, position));
+        if (!hqq_ring_is_unchanged(&link->rx, position))
+            continue;
+        if (*ret_opcode != HQQ_OPCODE_TOMBSTONE)
+            return true;
+        drop_tombstone(link, position);
+    }
+    return false;
 }
 
 int hqq_link_peek(struct hqq_link *link, size_t *ret_length)

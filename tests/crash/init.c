@@ -43,13 +43,15 @@ static _Noreturn void be_victim(const struct nursery *nursery, const char *label
 }
 
 /* The result must say what happened, and that in time. Of memory that anybody may claim nobody can tell who just did;
- * of an object with a name it is known who created it. */
+ * an object has no name before its region is ready. */
 static void check_result(const char *label, bool named, int result, uint64_t took_ns)
 {
     int expected = HQQ_ERROR_INIT_DIED;
-    if (strcmp(label, "superblock.ready") == 0)
+    if (named)
+        expected = strcmp(label, "link.named") == 0 ? 0 : -ENOENT;
+    else if (strcmp(label, "superblock.ready") == 0)
         expected = 0;
-    else if (strcmp(label, "superblock.claimed") == 0 && !named)
+    else if (strcmp(label, "superblock.claimed") == 0)
         expected = HQQ_ERROR_FAILED_INIT;
     heavy_expect(label, result, expected);
     if (took_ns > ATTACH_TIMEOUT_NS + SCENE_BOUND_NS)
@@ -131,7 +133,7 @@ static void nursery_delete(struct nursery *nursery, bool named)
 
 bool init_run(const char *label, unsigned nth, unsigned variant)
 {
-    bool named = variant == 1;
+    bool named = variant == INIT_NAMED;
     struct nursery nursery = nursery_new(nth, named);
     struct hqq_link *link = NULL;
     pid_t victim = heavy_fork();

@@ -9,6 +9,7 @@
  * memory that the attacher waits for already, or in a named object. */
 bool init_run(const char *label, unsigned nth, unsigned variant);
 #define INIT_VARIANTS 2
+#define INIT_NAMED 1
 
 /* Whoever frees what a dead process held dies itself: another frees it. variant: the survivor at the other end, or a
  * successor at the same end; and which of the two ends is taken over first. */

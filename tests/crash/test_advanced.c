@@ -139,7 +139,7 @@ static int send_pieces(struct side *side, unsigned turns)
         for (size_t at = 0; at < LENGTH && result == 0; at += LENGTH / 4)
             result = hqq_outgoing_write(outgoing, data + at, LENGTH / 4, HQQ_FOREVER);
         if (result == 0)
-            result = hqq_outgoing_finish(outgoing);
+            result = hqq_outgoing_finish(outgoing, HQQ_FOREVER);
         else
             hqq_outgoing_abort(outgoing);
     }

@@ -37,7 +37,7 @@ static const struct {
 };
 
 static const char *const init[] = {"superblock.claimed", "superblock.identified", "superblock.formatted",
-                                   "superblock.ready"};
+                                   "superblock.ready", "link.named"};
 static const char *const recover[] = {"recover.begun", "recover.swept", "recover.done"};
 static const char *const stopped[] = {"produce.claimed", "produce.filled", "consume.claimed",
                                       "consume.copied",  "bell.armed",     "bell.asleep",
@@ -86,6 +86,8 @@ static void run_init(void)
     for (size_t i = 0; i < sizeof(init) / sizeof(init[0]); i++) {
         for (unsigned variant = 0; variant < INIT_VARIANTS * PASSINGS; variant++) {
             unsigned nth = passings[variant / INIT_VARIANTS];
+            if (strcmp(init[i], "link.named") == 0 && variant % INIT_VARIANTS != INIT_NAMED)
+                continue;
             must_have_reached(init_run(init[i], nth, variant % INIT_VARIANTS), init[i], nth, "making a region");
         }
     }

@@ -5,7 +5,7 @@
 #include <hqq/advanced.h>
 #include <talloc.h>
 
-#include "advanced/connection.h"
+#include "advanced/connect.h"
 #include "advanced/crypto.h"
 #include "advanced/state.h"
 #include "support/heavy.h"
@@ -146,7 +146,7 @@ static void agree(struct scene *scene)
         heavy_fail("not negotiated");
     for (unsigned i = 0; i < 2; i++) {
         hqq_advanced_lock(scene->victim);
-        heavy_expect("dial", hqq_connection_begin(scene->victim, &scene->connections[i]), 0);
+        heavy_expect("dial", hqq_connect_begin(scene->victim, &scene->connections[i]), 0);
         hqq_advanced_unlock(scene->victim);
         (void)hqq_advanced_process(scene->peer, 0);
         (void)hqq_advanced_process(scene->victim, 0);
@@ -307,6 +307,7 @@ static void put_step(struct scene *scene, struct input *input)
     switch (take(input) % 5) {
     case 0:
         packet = hqq_control_packet(HQQ_OPCODE_PROTO_NEGOTIATE, HQQ_WIRE_VERSION, features, HQQ_CAPABILITIES);
+        packet.operand[HQQ_NEGOTIATE_MARK_OPERAND] = HQQ_NEGOTIATE_MARK;
         break;
     case 1:
         packet = hqq_control_packet(HQQ_OPCODE_PROTO_ACK, HQQ_WIRE_VERSION, features, HQQ_CAPABILITIES);

@@ -114,7 +114,7 @@ static int send_in_pieces(struct advanced_thread *self, uint64_t connection, con
         hqq_outgoing_abort(outgoing);
         return HQQ_ERROR_TIMEOUT;
     }
-    heavy_expect("finish", hqq_outgoing_finish(outgoing), 0);
+    heavy_expect("finish", hqq_outgoing_finish(outgoing, HQQ_FOREVER), 0);
     return 0;
 }
 

@@ -54,10 +54,9 @@ static void dump(void *arg)
         for (const struct hqq_waiter *waiter = advanced->waiters; waiter; waiter = waiter->next)
             fprintf(stderr, "  waits for %p, way %d, called %d, looking %d\n", waiter->object, (int)waiter->how,
                     waiter->is_called, waiter->is_looking);
-        fprintf(stderr, "  ground %p, first item %p, ready %d, out of credit %d, credit %llu of %llu\n",
-                (void *)advanced->ground, (void *)advanced->ground->first_item, advanced->ground->is_ready,
-                advanced->ground->is_out_of_credit, (unsigned long long)advanced->ground->sent_cost,
-                (unsigned long long)advanced->ground->credit_limit);
+        fprintf(stderr, "  ground %p, first item %p, turn %d, credit %llu of %llu\n", (void *)advanced->ground,
+                (void *)advanced->ground->first_item, (int)advanced->ground->turn,
+                (unsigned long long)advanced->ground->sent_cost, (unsigned long long)advanced->ground->credit_limit);
         heavy_dump_link(side == 0 ? "primary" : "secondary", advanced->link);
     }
 }

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "advanced/connection.h"
+#include "advanced/connect.h"
 #include "platform/clock.h"
 #include "standard/packets.h"
 
@@ -131,7 +131,7 @@ void duo_connect(struct duo *duo, struct hqq_connection *ret_ends[2])
 {
     assert_int_equal(hqq_advanced_listen(duo->end[1], 1), 0);
     hqq_advanced_lock(duo->end[0]);
-    int result = hqq_connection_begin(duo->end[0], &ret_ends[0]);
+    int result = hqq_connect_begin(duo->end[0], &ret_ends[0]);
     hqq_advanced_unlock(duo->end[0]);
     assert_int_equal(result, 0);
     duo_settle(duo);
@@ -159,7 +159,7 @@ struct by_hand by_hand_agreed(uint64_t buffer_count, uint64_t buffer_size, const
                               uint64_t features)
 {
     struct by_hand hand = by_hand_open(buffer_count, buffer_size, config);
-    by_hand_say(&hand, HQQ_OPCODE_PROTO_NEGOTIATE, ORIGINAL_VERSION, features, 0);
+    by_hand_ask(&hand, ORIGINAL_VERSION, features, 0, (features & ~ORIGINAL_FEATURES) != 0);
     by_hand_assert_said(&hand, HQQ_OPCODE_PROTO_ACK, ORIGINAL_VERSION, features, 0);
     if ((features & ~ORIGINAL_FEATURES) != 0) {
         struct hqq_packet setup = {0};
@@ -186,6 +186,13 @@ void by_hand_put(struct by_hand *hand, const struct hqq_packet *packet, const vo
 void by_hand_say(struct by_hand *hand, uint64_t opcode, uint64_t operand0, uint64_t operand1, uint64_t operand2)
 {
     struct hqq_packet packet = hqq_control_packet(opcode, operand0, operand1, operand2);
+    by_hand_put(hand, &packet, NULL, 0);
+}
+
+void by_hand_ask(struct by_hand *hand, uint64_t version, uint64_t features, uint64_t capabilities, bool is_marked)
+{
+    struct hqq_packet packet = hqq_control_packet(HQQ_OPCODE_PROTO_NEGOTIATE, version, features, capabilities);
+    packet.operand[3] = is_marked ? UINT64_C(0x4851515f4c494231) : 0;
     by_hand_put(hand, &packet, NULL, 0);
 }
 

@@ -81,6 +81,9 @@ struct by_hand by_hand_agreed(uint64_t buffer_count, uint64_t buffer_size, const
 void by_hand_put(struct by_hand *hand, const struct hqq_packet *packet, const void *payload, size_t length);
 void by_hand_say(struct by_hand *hand, uint64_t opcode, uint64_t operand0, uint64_t operand1, uint64_t operand2);
 
+/* Asks, as an end of this library (with its mark), or as another implementation. */
+void by_hand_ask(struct by_hand *hand, uint64_t version, uint64_t features, uint64_t capabilities, bool is_marked);
+
 /* A ConnCopy; chunk->size bytes of data, which may be NULL for zeroes. */
 void by_hand_chunk(struct by_hand *hand, const struct hqq_chunk *chunk, const void *data);
 

@@ -149,6 +149,17 @@ bool plain_peer_send_packet(struct plain_peer *peer, const uint64_t packet[8])
     return true;
 }
 
+bool plain_peer_send_chunk(struct plain_peer *peer, const uint64_t packet[8], const void *data)
+{
+    uint64_t position;
+    if (!claim_to_send(peer, &position))
+        return false;
+    if (packet[5] != 0)
+        memcpy(peer->out_buffers + (position & (peer->count - 1)) * peer->size, data, packet[5]);
+    publish(peer, position, packet);
+    return true;
+}
+
 static uint64_t next_copy(struct plain_peer *peer)
 {
     return __atomic_add_fetch(&peer->copies, 1, __ATOMIC_RELAXED);
@@ -191,6 +202,20 @@ static bool claim_to_receive(struct plain_peer *peer, uint64_t *ret_position)
             return false;
         }
     }
+}
+
+bool plain_peer_take(struct plain_peer *peer, uint64_t ret_packet[8], void *data)
+{
+    uint64_t position;
+    while (claim_to_receive(peer, &position)) {
+        for (uint64_t i = 0; i < 8; i++)
+            ret_packet[i] = load(peer->in_ring, element(peer, position) + 8 * i);
+        memcpy(data, peer->in_buffers + (position & (peer->count - 1)) * peer->size, peer->size);
+        store(peer->in_ring, element(peer, position) + SEQ, position + peer->count);
+        if (ret_packet[0] != TOMBSTONE)
+            return true;
+    }
+    return false;
 }
 
 int64_t plain_peer_receive(struct plain_peer *peer, void *data)

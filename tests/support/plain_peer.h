@@ -33,6 +33,12 @@ bool plain_peer_send_tombstone(struct plain_peer *peer);
 /* A packet of any kind. False if the ring is full. */
 bool plain_peer_send_packet(struct plain_peer *peer, const uint64_t packet[8]);
 
+/* A ConnCopy, with as many bytes of data as its operand 4 says. False if the ring is full. */
+bool plain_peer_send_chunk(struct plain_peer *peer, const uint64_t packet[8], const void *data);
+
+/* The next packet of any kind, tombstones skipped, and the whole buffer of its slot. False if there is none. */
+bool plain_peer_take(struct plain_peer *peer, uint64_t ret_packet[8], void *data);
+
 /* The next datagram, tombstones skipped: its length, 0 if there is none, -1 if what came is no datagram (it is
  * dropped). data: a buffer size of bytes. */
 int64_t plain_peer_receive(struct plain_peer *peer, void *data);

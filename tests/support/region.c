@@ -6,6 +6,7 @@
 
 #include "layout/layout.h"
 #include "platform/clock.h"
+#include "platform/shm.h"
 #include "ring/produce.h"
 
 /* So seldom that no look at the peer wakes a sleeper whom nobody else has woken. */
@@ -66,6 +67,20 @@ struct hqq_ring region_ring(const struct region *region, uint64_t buffer_count, 
         give_up("view of a ring", result);
     hqq_ring_view(&ring, region->base, &layout, index);
     return ring;
+}
+
+int region_create_named(const char *name, mode_t mode, size_t length, struct hqq_mapping *ret_mapping)
+{
+    struct hqq_unnamed unnamed;
+    int result = hqq_shm_create_unnamed(name, mode, length, &unnamed);
+    if (result != 0)
+        return result;
+    result = hqq_shm_give_name(&unnamed, name);
+    if (result != 0)
+        hqq_shm_discard(&unnamed);
+    else
+        *ret_mapping = unnamed.mapping;
+    return result;
 }
 
 struct pair pair_open(uint64_t buffer_count, uint64_t buffer_size)

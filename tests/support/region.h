@@ -7,12 +7,14 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <hqq/link.h>
 
 #include "base/atomic.h"
 #include "layout/extension.h"
 #include "layout/packet.h"
+#include "platform/shm.h"
 #include "ring/ring.h"
 
 struct region {
@@ -35,6 +37,10 @@ struct hqq_extension *region_extension(const struct region *region);
 
 /* A view of ring 0 or 1 of a region of that shape. */
 struct hqq_ring region_ring(const struct region *region, uint64_t buffer_count, uint64_t buffer_size, int index);
+
+/* A new object in /dev/shm, named at once: as it is, all zero. Results are those of hqq_shm_create_unnamed() and
+ * hqq_shm_give_name(). */
+int region_create_named(const char *name, mode_t mode, size_t length, struct hqq_mapping *ret_mapping);
 
 /* A link with both ends in this process. */
 struct pair {

@@ -8,6 +8,7 @@
 #include <talloc.h>
 
 #include "tools/advanced/report.h"
+#include "tools/perf/rounds.h"
 
 static int finish(FILE *file, const char *name, int result)
 {
@@ -32,7 +33,7 @@ static int measure(struct perf_session *session, const struct advanced_options *
         advanced_report_head(stdout, session, options);
         fflush(stdout);
     }
-    if (perf_session_run(session) != 0)
+    if (perf_rounds_run(session) != 0)
         return PERF_EXIT_FAILURE;
     if (json != stdout)
         status = finish(stdout, "-", advanced_report_table(stdout, session, options));

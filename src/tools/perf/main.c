@@ -8,6 +8,7 @@
 #include <talloc.h>
 
 #include "tools/perf/report.h"
+#include "tools/perf/rounds.h"
 
 typedef int report_fn(FILE *file, const struct perf_session *session);
 
@@ -66,7 +67,7 @@ static int measure(struct perf_session *session, struct output *outputs, size_t 
         perf_report_head(outputs[0].file, session);
         fflush(outputs[0].file);
     }
-    if (perf_session_run(session) != 0)
+    if (perf_rounds_run(session) != 0)
         return PERF_EXIT_FAILURE;
     for (size_t i = 0; i < count; i++) {
         if (write_output(&outputs[i], session) != 0)

@@ -42,9 +42,6 @@ struct perf_session *perf_session_create(const void *parent, const struct perf_o
 struct perf_session *perf_session_new(const void *parent, const struct perf_options *options, int argc, char **argv);
 int perf_session_make_room(struct perf_session *session);
 
-/* Makes all runs, says on a terminal how far it is, and judges them. 0, or -1 having said why on stderr. */
-int perf_session_run(struct perf_session *session);
-
 /* Bytes of a message; 0 for a transport that knows no size. */
 size_t perf_cell_size(const struct perf_cell *cell);
 

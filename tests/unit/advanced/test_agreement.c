@@ -93,6 +93,37 @@ static void undefined_bits_are_never_echoed(void **state)
     assert_int_equal(hqq_advanced_capabilities(hand.advanced), ALL_CAPABILITIES);
 }
 
+/* What an implementation asks for that knows nothing of ours, or all there is. */
+static void features_of_ours_are_granted_to_our_own_question_only(void **state)
+{
+    (void)state;
+    const uint64_t all[] = {0xff03, UINT64_MAX};
+    uint64_t ours = hqq_advanced_supported_features() & ~(HQQ_FEATURE_ENCRYPTION | HQQ_FEATURE_COMPRESSION);
+    for (size_t i = 0; i < 2; i++) {
+        by_hand_close(&hand);
+        hand = by_hand_open(COUNT, SIZE, NULL);
+        ask(0x100, all[i], UINT64_MAX);
+        assert_said(HQQ_OPCODE_PROTO_ACK, 0x100, 3, ALL_CAPABILITIES);
+        assert_state(HQQ_NEGOTIATION_DONE);
+        by_hand_assert_silent(&hand); /* no Setup */
+    }
+    by_hand_close(&hand);
+    hand = by_hand_open(COUNT, SIZE, NULL);
+    by_hand_ask(&hand, 0x100, 0xff03, UINT64_MAX, true);
+    assert_said(HQQ_OPCODE_PROTO_ACK, 0x100, ours, ALL_CAPABILITIES);
+}
+
+static void a_required_feature_of_ours_refuses_who_does_not_bear_the_mark(void **state)
+{
+    (void)state;
+    const struct hqq_advanced_config config = {.required_features = HQQ_FEATURE_STATISTICS};
+    by_hand_close(&hand);
+    hand = by_hand_open(COUNT, SIZE, &config);
+    ask(0x100, 0xff03, 7);
+    assert_said(HQQ_OPCODE_ERROR, 0, HQQ_ERROR_INVALID_OP, 0);
+    assert_failed();
+}
+
 static void a_second_question_is_refused_and_counted(void **state)
 {
     (void)state;
@@ -146,6 +177,106 @@ static void an_answer_that_grants_what_was_not_asked_is_refused(void **state)
     }
 }
 
+static void our_own_question_bears_the_mark_if_it_offers_what_is_ours(void **state)
+{
+    (void)state;
+    struct hqq_packet question = {0};
+    assert_int_equal(hqq_advanced_negotiate(hand.advanced, 0), HQQ_ERROR_WOULD_BLOCK);
+    assert_true(by_hand_take(&hand, &question, NULL, 0));
+    assert_int_equal(question.operand[3], 0x4851515f4c494231);
+    assert_int_equal(question.operand[4] | question.operand[5] | question.operand[6], 0);
+    be_answered(0x100, 3, 3); /* which expects none of a question for the original's features */
+}
+
+static void the_version_to_speak_is_asked_for_and_answered(void **state)
+{
+    (void)state;
+    const struct hqq_advanced_config config = {.features = 3, .version = 0x103};
+    for (int asks = 0; asks < 2; asks++) {
+        by_hand_close(&hand);
+        hand = by_hand_open(COUNT, SIZE, &config);
+        if (asks) {
+            assert_int_equal(hqq_advanced_negotiate(hand.advanced, 0), HQQ_ERROR_WOULD_BLOCK);
+            assert_said(HQQ_OPCODE_PROTO_NEGOTIATE, 0x103, 3, 7);
+            by_hand_say(&hand, HQQ_OPCODE_PROTO_ACK, 0x102, 3, 7);
+        } else {
+            ask(0x102, 3, 7);
+            assert_said(HQQ_OPCODE_PROTO_ACK, 0x102, 3, 7);
+        }
+        assert_state(HQQ_NEGOTIATION_DONE);
+        assert_int_equal(hqq_advanced_version(hand.advanced), 0x102);
+    }
+}
+
+/* ---- Asked while asking -------------------------------------------------------------------------------------------- */
+
+/* Puts the question of a peer into the ring, without letting the end take it. */
+static void leave_a_question(uint64_t features)
+{
+    const struct hqq_packet question = hqq_control_packet(HQQ_OPCODE_PROTO_NEGOTIATE, 0x100, features, 7);
+    pair_publish(&hand.pair, 0, &question);
+}
+
+static void a_question_that_lies_in_the_link_is_answered_and_none_is_asked(void **state)
+{
+    (void)state;
+    leave_a_question(3);
+    assert_int_equal(hqq_advanced_negotiate(hand.advanced, HQQ_FOREVER), 0);
+    assert_said(HQQ_OPCODE_PROTO_ACK, 0x100, 3, ALL_CAPABILITIES);
+    by_hand_assert_silent(&hand);
+    assert_state(HQQ_NEGOTIATION_DONE);
+    assert_int_equal(hqq_advanced_features(hand.advanced), 3);
+}
+
+/* A peer that waits for its answer drops what it is asked: the answer that it gets must be enough for both. */
+static void a_question_that_crossed_ours_is_answered_and_that_is_all(void **state)
+{
+    (void)state;
+    struct hqq_packet ours = {0};
+    assert_int_equal(hqq_advanced_negotiate(hand.advanced, 0), HQQ_ERROR_WOULD_BLOCK);
+    assert_state(HQQ_NEGOTIATION_UNDER_WAY);
+    leave_a_question(3);
+    assert_int_equal(hqq_advanced_negotiate(hand.advanced, HQQ_FOREVER), 0); /* the later attempt */
+    assert_true(by_hand_take(&hand, &ours, NULL, 0));
+    assert_int_equal(ours.opcode, HQQ_OPCODE_PROTO_NEGOTIATE);
+    assert_said(HQQ_OPCODE_PROTO_ACK, 0x100, 3, ALL_CAPABILITIES);
+    by_hand_assert_silent(&hand);
+    assert_state(HQQ_NEGOTIATION_DONE);
+    assert_int_equal(hqq_advanced_features(hand.advanced), 3);
+    assert_int_equal(hqq_advanced_send(hand.advanced, 0, "x", 1, 0), 0);
+    assert_int_equal(advanced_stats(hand.advanced).invalid_frames, 0);
+}
+
+static void cross(void)
+{
+    struct hqq_packet packet;
+    assert_int_equal(hqq_advanced_negotiate(hand.advanced, 0), HQQ_ERROR_WOULD_BLOCK);
+    ask(0x100, 3, 7);
+    assert_state(HQQ_NEGOTIATION_DONE);
+    while (by_hand_take(&hand, &packet, NULL, 0))
+        ;
+}
+
+static void a_peer_that_answers_all_the_same_must_have_the_same_in_mind(void **state)
+{
+    (void)state;
+    cross();
+    by_hand_say(&hand, HQQ_OPCODE_PROTO_ACK, 0x100, 3, 7);
+    assert_int_equal(advanced_stats(hand.advanced).invalid_frames, 0);
+    by_hand_say(&hand, HQQ_OPCODE_PROTO_ACK, 0x100, 3, 7); /* once */
+    assert_int_equal(advanced_stats(hand.advanced).invalid_frames, 1);
+    assert_state(HQQ_NEGOTIATION_DONE);
+}
+
+static void a_peer_that_refuses_our_question_after_its_answer_ends_it(void **state)
+{
+    (void)state;
+    cross();
+    by_hand_say(&hand, HQQ_OPCODE_ERROR, 0, HQQ_ERROR_INVALID_OP, 0);
+    assert_failed();
+    assert_int_equal(hqq_advanced_send(hand.advanced, 0, "x", 1, 0), HQQ_ERROR_INVALID_OP);
+}
+
 static void an_error_is_an_answer_too(void **state)
 {
     (void)state;
@@ -190,7 +321,7 @@ static void packets_of_later_are_dropped_and_counted_before(void **state)
 static void a_setup_that_no_peer_of_ours_makes_is_refused(void **state)
 {
     (void)state;
-    ask(0x100, HQQ_FEATURE_FLOW_CONTROL, 0);
+    by_hand_ask(&hand, 0x100, HQQ_FEATURE_FLOW_CONTROL, 0, true);
     struct hqq_packet packet;
     while (by_hand_take(&hand, &packet, NULL, 0))
         ;
@@ -282,11 +413,13 @@ static void what_is_unknown_or_impossible_is_an_invalid_operation(void **state)
     const struct hqq_advanced_config unknown_capability = {.capabilities = 8};
     const struct hqq_advanced_config no_key = {.required_features = HQQ_FEATURE_ENCRYPTION};
     const struct hqq_advanced_config reserved = {.reserved = 1};
+    const struct hqq_advanced_config no_version = {.version = 0x10000};
     assert_cannot_open(&unknown_feature, HQQ_ERROR_INVALID_OP);
     assert_cannot_open(&unknown_required, HQQ_ERROR_INVALID_OP);
     assert_cannot_open(&unknown_capability, HQQ_ERROR_INVALID_OP);
     assert_cannot_open(&no_key, HQQ_ERROR_INVALID_OP);
     assert_cannot_open(&reserved, HQQ_ERROR_INVALID_OP);
+    assert_cannot_open(&no_version, HQQ_ERROR_INVALID_OP);
 }
 
 static void a_limit_beyond_all_sense_is_an_invalid_size(void **state)
@@ -342,6 +475,14 @@ int main(void)
         TEST(another_major_version_is_refused_for_good),
         TEST(a_version_with_bits_beyond_major_and_minor_is_another_major),
         TEST(undefined_bits_are_never_echoed),
+        TEST(features_of_ours_are_granted_to_our_own_question_only),
+        TEST(a_required_feature_of_ours_refuses_who_does_not_bear_the_mark),
+        TEST(our_own_question_bears_the_mark_if_it_offers_what_is_ours),
+        TEST(the_version_to_speak_is_asked_for_and_answered),
+        TEST(a_question_that_lies_in_the_link_is_answered_and_none_is_asked),
+        TEST(a_question_that_crossed_ours_is_answered_and_that_is_all),
+        TEST(a_peer_that_answers_all_the_same_must_have_the_same_in_mind),
+        TEST(a_peer_that_refuses_our_question_after_its_answer_ends_it),
         TEST(a_second_question_is_refused_and_counted),
         TEST(an_answer_may_grant_less),
         TEST(an_answer_that_grants_what_was_not_asked_is_refused),

@@ -76,7 +76,7 @@ static void what_is_written_in_pieces_is_never_compressed(void **state)
     struct hqq_outgoing *outgoing;
     assert_int_equal(hqq_outgoing_begin(duo.end[0], 0, 10 * SIZE, &outgoing), 0);
     assert_int_equal(hqq_outgoing_write(outgoing, zeroes, 10 * SIZE, 0), 0);
-    assert_int_equal(hqq_outgoing_finish(outgoing), 0);
+    assert_int_equal(hqq_outgoing_finish(outgoing, HQQ_FOREVER), 0);
     advanced_assert_receives(duo.end[1], zeroes, 10 * SIZE, 0);
     assert_int_equal(advanced_stats(duo.end[0]).chunks_sent, 10);
     duo_close(&duo);

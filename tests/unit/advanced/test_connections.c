@@ -10,6 +10,7 @@
 
 #include <hqq/error.h>
 
+#include "advanced/connect.h"
 #include "platform/clock.h"
 #include "support/advanced.h"
 #include "support/pattern.h"
@@ -17,6 +18,7 @@
 #define COUNT 8
 #define SIZE 64
 #define MANY 20
+#define FIRST_ID ((UINT64_C(1) << 31) + 1) /* beside a peer that has none of our features, and may count from 1 */
 
 static struct duo duo;
 static struct hqq_connection *ends[2];
@@ -78,7 +80,7 @@ static void a_dial_is_accepted_and_both_ends_are_open(void **state)
     for (int i = 0; i < 2; i++) {
         struct hqq_connection_info info;
         hqq_connection_get_info(ends[i], &info);
-        assert_int_equal(info.id, 1);
+        assert_int_equal(info.id, FIRST_ID);
         assert_int_equal(info.state, HQQ_CONNECTION_OPEN);
         assert_int_equal(info.is_dialled, i == 0);
         assert_int_equal(info.priority, HQQ_PRIORITY_NORMAL);
@@ -118,6 +120,72 @@ static void the_primary_gives_out_odd_ids_and_the_secondary_even_ones(void **sta
     }
     assert_int_equal(advanced_stats(duo.end[0]).connections, 2 * MANY);
     assert_int_equal(advanced_stats(duo.end[1]).connections, 2 * MANY);
+}
+
+static void beside_a_peer_of_this_library_ids_begin_at_one(void **state)
+{
+    (void)state;
+    struct hqq_connection *both[2];
+    const struct hqq_advanced_config config = {.features = ORIGINAL_FEATURES | HQQ_FEATURE_STATISTICS};
+    struct duo own = duo_agreed(COUNT, SIZE, &config);
+    duo_connect(&own, both);
+    assert_int_equal(hqq_connection_id(both[0]), 1);
+    duo_close(&own);
+}
+
+/* The reference implementation counts 1, 2, 3, at both ends, also of what was refused. */
+static void a_dial_that_counts_from_one_is_accepted_beside_our_own(void **state)
+{
+    (void)state;
+    struct by_hand hand = by_hand_agreed(COUNT, SIZE, NULL, ORIGINAL_FEATURES); /* the secondary */
+    struct hqq_connection *dialled = NULL, *accepted = NULL;
+    assert_int_equal(hqq_advanced_listen(hand.advanced, 10), 0);
+    for (uint64_t id = 1; id <= 3; id++) {
+        hqq_advanced_lock(hand.advanced);
+        assert_int_equal(hqq_connect_begin(hand.advanced, &dialled), 0);
+        hqq_advanced_unlock(hand.advanced);
+        (void)advanced_drive(hand.advanced);
+        by_hand_assert_said(&hand, HQQ_OPCODE_CONN_CREATE, (UINT64_C(1) << 31) + 2 * id, 0, 0);
+        by_hand_say(&hand, HQQ_OPCODE_CONN_CREATE, id, 0, 0);
+        by_hand_assert_said(&hand, HQQ_OPCODE_CONN_ACCEPT, id, 0, 0);
+        by_hand_say(&hand, HQQ_OPCODE_CONN_ACCEPT, hqq_connection_id(dialled), 0, 0);
+        assert_int_equal(hqq_connection_state(dialled), HQQ_CONNECTION_OPEN);
+        assert_int_equal(hqq_advanced_accept(hand.advanced, 0, &accepted), 0);
+        assert_int_equal(hqq_connection_id(accepted), id);
+        hqq_connection_close(accepted, 0);
+        by_hand_assert_said(&hand, HQQ_OPCODE_CONN_CLOSE, id, 0, 0);
+    }
+    assert_int_equal(advanced_stats(hand.advanced).invalid_frames, 0);
+    by_hand_close(&hand);
+}
+
+/* Dials, is refused with that code, and says which id it used. */
+static uint64_t id_of_a_refused_dial(struct by_hand *hand, uint64_t code)
+{
+    struct hqq_packet create = {0};
+    struct hqq_connection *connection = NULL;
+    hqq_advanced_lock(hand->advanced);
+    assert_int_equal(hqq_connect_begin(hand->advanced, &connection), 0);
+    hqq_advanced_unlock(hand->advanced);
+    (void)advanced_drive(hand->advanced);
+    assert_true(by_hand_take(hand, &create, NULL, 0));
+    by_hand_say(hand, HQQ_OPCODE_ERROR, create.operand[0], code, 0);
+    assert_int_equal(hqq_connection_state(connection), HQQ_CONNECTION_CLOSED);
+    hqq_connection_close(connection, 0);
+    by_hand_assert_silent(hand);
+    return create.operand[0];
+}
+
+static void a_refused_dial_gives_its_id_back(void **state)
+{
+    (void)state;
+    struct by_hand hand = by_hand_agreed(COUNT, SIZE, NULL, ORIGINAL_FEATURES);
+    uint64_t first = id_of_a_refused_dial(&hand, HQQ_ERROR_CONN_NOT_FOUND);
+    assert_int_equal(id_of_a_refused_dial(&hand, HQQ_ERROR_CONN_NOT_FOUND), first);
+    /* An id that the peer calls invalid would be so again. */
+    assert_int_equal(id_of_a_refused_dial(&hand, HQQ_ERROR_INVALID_OP), first);
+    assert_int_equal(id_of_a_refused_dial(&hand, HQQ_ERROR_CONN_NOT_FOUND), first + 2);
+    by_hand_close(&hand);
 }
 
 static void a_dial_where_nobody_listens_is_refused(void **state)
@@ -254,7 +322,7 @@ static void a_close_by_the_peer_wakes_who_sends_and_who_receives(void **state)
     advanced_await_waiters(duo.end[0], 2);
     hqq_connection_close(ends[1], 3);
     struct caller *callers[] = {&sender, &receiver};
-    (void)advanced_drive(duo.end[1]); /* makes room for what the sender has to say */
+    (void)hqq_advanced_process(duo.end[1], 0); /* makes room for a part of what the sender has to say, not for all */
     for (int i = 0; i < 2; i++)
         assert_int_equal(caller_join(callers[i]), HQQ_ERROR_CLOSED);
     assert_int_equal(hqq_connection_close_reason(ends[0]), 3);
@@ -352,6 +420,9 @@ int main(void)
         TEST(a_dial_is_accepted_and_both_ends_are_open),
         TEST(an_accept_that_does_not_wait_tells_the_dialler),
         TEST(the_primary_gives_out_odd_ids_and_the_secondary_even_ones),
+        cmocka_unit_test(beside_a_peer_of_this_library_ids_begin_at_one),
+        cmocka_unit_test(a_dial_that_counts_from_one_is_accepted_beside_our_own),
+        cmocka_unit_test(a_refused_dial_gives_its_id_back),
         TEST(a_dial_where_nobody_listens_is_refused),
         TEST(a_dial_that_has_timed_out_is_closed_at_the_other_end),
         CONNECTED(messages_arrive_on_their_connection_and_are_counted),

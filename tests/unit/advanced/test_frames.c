@@ -227,24 +227,41 @@ static void interleaved_messages_are_told_apart(void **state)
     assert_counted(0, 0, 0);
 }
 
-/* ---- Kinds that are said in the first chunk only ------------------------------------------------------------------- */
+/* ---- Kinds, which every chunk says -------------------------------------------------------------------------------- */
 
-static void a_request_may_go_on_without_saying_that_it_is_one(void **state)
+static void a_request_says_in_all_its_chunks_that_it_is_one(void **state)
 {
     (void)state;
     struct hqq_request *request;
     put(1, 200, 0, 64, HQQ_FRAME_BEGIN | HQQ_FRAME_REQUEST);
-    put(1, 200, 64, 64, 0);
-    put(1, 200, 128, 64, 0);
-    put(1, 200, 192, 8, HQQ_FRAME_END);
+    put(1, 200, 64, 64, HQQ_FRAME_REQUEST);
+    put(1, 200, 128, 64, HQQ_FRAME_REQUEST);
+    put(1, 200, 192, 8, HQQ_FRAME_END | HQQ_FRAME_REQUEST);
     assert_int_equal(hqq_advanced_serve(hand.advanced, 0, &request), 0);
     assert_int_equal(hqq_request_length(request), 200);
+    assert_int_equal(hqq_request_message(request), 1);
     assert_memory_equal(hqq_request_data(request), bytes, 200);
     hqq_request_drop(request);
     assert_counted(0, 0, 0);
 }
 
-static void a_response_may_go_on_without_saying_that_it_is_one(void **state)
+static void a_request_whose_second_chunk_does_not_say_so_is_refused(void **state)
+{
+    (void)state;
+    struct hqq_request *request;
+    struct hqq_packet packet;
+    put(1, 200, 0, 64, HQQ_FRAME_BEGIN | HQQ_FRAME_REQUEST);
+    put(1, 200, 64, 64, 0);
+    assert_true(by_hand_take(&hand, &packet, NULL, 0));
+    assert_int_equal(packet.operand[5], ONLY | HQQ_FRAME_RESPONSE | HQQ_FRAME_ERROR);
+    assert_int_equal(packet.operand[6], HQQ_ERROR_INVALID_SIZE);
+    put(1, 200, 128, 64, HQQ_FRAME_REQUEST);
+    put(1, 200, 192, 8, HQQ_FRAME_END | HQQ_FRAME_REQUEST);
+    assert_int_equal(hqq_advanced_serve(hand.advanced, 0, &request), HQQ_ERROR_WOULD_BLOCK);
+    assert_counted(1, 0, 1);
+}
+
+static void a_response_whose_second_chunk_does_not_say_so_waits_for_one_that_does(void **state)
 {
     (void)state;
     struct hqq_pending *pending;
@@ -254,15 +271,51 @@ static void a_response_may_go_on_without_saying_that_it_is_one(void **state)
     assert_int_equal(hqq_pending_begin(hand.advanced, NULL, 5, "q", 1, 0, &pending), 0);
     assert_true(by_hand_take(&hand, &packet, NULL, 0));
     uint64_t id = packet.operand[1];
+    assert_int_equal(hqq_pending_message(pending), id);
     const struct hqq_chunk first = {0, id, 100, 0, 64, HQQ_FRAME_BEGIN | HQQ_FRAME_RESPONSE, 42};
     by_hand_chunk(&hand, &first, bytes);
-    put(id, 100, 64, 36, HQQ_FRAME_END);
+    put(id, 100, 64, 36, HQQ_FRAME_END); /* of a message that has not begun */
+    assert_int_equal(hqq_pending_wait(pending, 0, &status, &answer), HQQ_ERROR_WOULD_BLOCK);
+    put(id, 100, 64, 36, HQQ_FRAME_END | HQQ_FRAME_RESPONSE);
     assert_int_equal(hqq_pending_wait(pending, 0, &status, &answer), 0);
     assert_int_equal(status, 42);
     assert_int_equal(answer.length, 100);
+    assert_int_equal(answer.flags, HQQ_MESSAGE_RESPONSE);
     assert_memory_equal(answer.data, bytes, 100);
     hqq_received_free(hand.advanced, &answer);
-    assert_counted(0, 0, 0);
+    assert_counted(1, 0, 0);
+}
+
+static void an_error_that_is_no_response_is_not_delivered(void **state)
+{
+    (void)state;
+    put(7, 1, 0, 1, ONLY | HQQ_FRAME_ERROR);
+    put(8, 200, 0, 64, HQQ_FRAME_BEGIN | HQQ_FRAME_ERROR);
+    assert_counted(2, 0, 0);
+}
+
+static void a_method_that_is_said_again_ends_the_message(void **state)
+{
+    (void)state;
+    const struct hqq_chunk again = {0, 1, 200, 64, 64, 0, 5};
+    put(1, 200, 0, 64, HQQ_FRAME_BEGIN);
+    by_hand_chunk(&hand, &again, bytes);
+    assert_int_equal(receive_none(), HQQ_ERROR_INVALID_SIZE);
+    assert_counted(1, 0, 1);
+}
+
+/* Whoever aborts a message need not say of which kind it was. */
+static void an_abort_without_a_kind_ends_a_response_too(void **state)
+{
+    (void)state;
+    struct hqq_pending *pending;
+    struct hqq_packet packet;
+    assert_int_equal(hqq_pending_begin(hand.advanced, NULL, 5, "q", 1, 0, &pending), 0);
+    assert_true(by_hand_take(&hand, &packet, NULL, 0));
+    put(packet.operand[1], 100, 0, 64, HQQ_FRAME_BEGIN | HQQ_FRAME_RESPONSE);
+    put(packet.operand[1], 0, 0, 0, HQQ_FRAME_ABORT);
+    assert_int_equal(hqq_pending_wait(pending, 0, NULL, NULL), HQQ_ERROR_ABORTED);
+    assert_counted(0, 0, 1);
 }
 
 /* The numbers of the peer's messages and of its answers to ours are not of one kind. */
@@ -441,8 +494,12 @@ int main(void)
         TEST(an_abort_of_an_unknown_message_is_late),
         TEST(a_response_that_nobody_asked_for_is_late),
         TEST(interleaved_messages_are_told_apart),
-        TEST(a_request_may_go_on_without_saying_that_it_is_one),
-        TEST(a_response_may_go_on_without_saying_that_it_is_one),
+        TEST(a_request_says_in_all_its_chunks_that_it_is_one),
+        TEST(a_request_whose_second_chunk_does_not_say_so_is_refused),
+        TEST(a_response_whose_second_chunk_does_not_say_so_waits_for_one_that_does),
+        TEST(an_error_that_is_no_response_is_not_delivered),
+        TEST(a_method_that_is_said_again_ends_the_message),
+        TEST(an_abort_without_a_kind_ends_a_response_too),
         TEST(a_message_and_a_response_of_one_number_are_told_apart),
         TEST(an_answer_that_breaks_off_fails_its_call),
         TEST(accepts_closes_and_errors_of_unknown_connections_are_late),

@@ -39,6 +39,12 @@ static void open_with(const struct hqq_advanced_config *config)
     hand = by_hand_agreed(COUNT, SIZE, config, ORIGINAL_FEATURES);
 }
 
+/* With a peer of this library, which aborts what it gives up. */
+static void open_with_a_peer_of_ours(const struct hqq_advanced_config *config)
+{
+    hand = by_hand_agreed(COUNT, SIZE, config, ORIGINAL_FEATURES | HQQ_FEATURE_STATISTICS);
+}
+
 /* The chunk at that offset of message id, which has so many bytes. */
 static void put_chunk(uint64_t message, uint64_t total, uint64_t offset, uint64_t kind)
 {
@@ -94,7 +100,7 @@ static void more_messages_than_may_be_arriving_are_refused(void **state)
 {
     (void)state;
     const struct hqq_advanced_config config = {.max_partial_count = 2};
-    open_with(&config);
+    open_with_a_peer_of_ours(&config);
     put_chunk(1, 100, 0, 0);
     put_chunk(2, 100, 0, 0);
     assert_int_equal(advanced_stats(hand.advanced).partial_messages, 2);
@@ -128,7 +134,7 @@ static void more_bytes_than_may_be_arriving_are_refused(void **state)
 {
     (void)state;
     const struct hqq_advanced_config config = {.max_partial_bytes = 300};
-    open_with(&config);
+    open_with_a_peer_of_ours(&config);
     put_chunk(1, 200, 0, 0);
     assert_int_equal(advanced_stats(hand.advanced).partial_bytes, 200);
     put_message(2, 101, 0);
@@ -143,6 +149,102 @@ static void more_bytes_than_may_be_arriving_are_refused(void **state)
     put_message(4, 300, 0);
     assert_receives(300);
 }
+
+/* ---- A peer that cannot abort -------------------------------------------------------------------------------------- */
+
+static void assert_news(int error, uint64_t message)
+{
+    struct hqq_received received = {.data = bytes};
+    assert_int_equal(hqq_advanced_receive(hand.advanced, 0, &received), error);
+    assert_int_equal(received.message, message);
+    assert_null(received.data);
+}
+
+/* Left midway, one after another, more than may be arriving; then one that is whole. */
+static void messages_that_are_left_midway_do_not_keep_others_out(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    for (uint64_t i = 1; i <= 256; i++)
+        put_chunk(i, 100, 0, 0);
+    assert_int_equal(advanced_stats(hand.advanced).partial_messages, 256);
+    assert_int_equal(advanced_stats(hand.advanced).messages_displaced, 0);
+    put_message(300, 1000, 0);
+    assert_news(HQQ_ERROR_ABORTED, 1);
+    assert_receives(1000);
+    assert_int_equal(advanced_stats(hand.advanced).partial_messages, 255);
+    assert_int_equal(advanced_stats(hand.advanced).messages_displaced, 1);
+    assert_int_equal(advanced_stats(hand.advanced).messages_refused, 1);
+}
+
+static void what_has_had_no_chunk_for_longest_makes_room(void **state)
+{
+    (void)state;
+    const struct hqq_advanced_config config = {.max_partial_count = 2};
+    open_with(&config);
+    put_chunk(1, 200, 0, 0);
+    put_chunk(2, 200, 0, 0);
+    put_chunk(1, 200, 64, 0); /* it goes on */
+    put_message(3, 100, 0);
+    assert_news(HQQ_ERROR_ABORTED, 2);
+    assert_receives(100);
+    put_chunk(1, 200, 128, 0);
+    put_chunk(1, 200, 192, 0);
+    assert_receives(200);
+    put_chunk(2, 200, 64, 0); /* of what is no more */
+    assert_int_equal(receive_none(), HQQ_ERROR_WOULD_BLOCK);
+    assert_int_equal(advanced_stats(hand.advanced).invalid_frames, 1);
+    assert_int_equal(advanced_stats(hand.advanced).partial_messages, 0);
+}
+
+static void bytes_that_are_left_midway_make_room_as_many_as_it_takes(void **state)
+{
+    (void)state;
+    const struct hqq_advanced_config config = {.max_message = 1000, .max_partial_bytes = 1000};
+    open_with(&config);
+    for (uint64_t i = 1; i <= 5; i++)
+        put_chunk(i, 200, 0, 0);
+    assert_int_equal(advanced_stats(hand.advanced).partial_bytes, 1000);
+    put_message(6, 500, 0);
+    assert_news(HQQ_ERROR_ABORTED, 1); /* and of the next two: news of one kind is told once */
+    assert_receives(500);
+    assert_int_equal(advanced_stats(hand.advanced).messages_displaced, 3);
+    assert_int_equal(advanced_stats(hand.advanced).partial_bytes, 400);
+}
+
+/* Neither one that is too large, nor one to a connection that was closed, nor a stream's, which takes no memory. */
+static void what_is_refused_anyway_makes_no_room(void **state)
+{
+    (void)state;
+    const struct hqq_advanced_config config = {.max_message = 1000, .max_partial_bytes = 300};
+    open_with(&config);
+    put_chunk(1, 300, 0, 0);
+    put_message(2, 1001, 0);
+    assert_news(HQQ_ERROR_BUFFER_OVERFLOW, 2);
+    put_message(3, 301, 0);
+    assert_news(HQQ_ERROR_TOO_MANY_BYTES, 3);
+    assert_int_equal(advanced_stats(hand.advanced).messages_displaced, 0);
+    for (uint64_t offset = 64; offset < 300; offset += 64)
+        put_chunk(1, 300, offset, 0);
+    assert_receives(300);
+}
+
+static void a_request_that_makes_room_is_answered(void **state)
+{
+    (void)state;
+    const struct hqq_advanced_config config = {.max_partial_count = 1};
+    struct hqq_packet packet;
+    open_with(&config);
+    put_chunk(1, 100, 0, HQQ_FRAME_REQUEST);
+    put_message(2, 100, 0);
+    assert_receives(100);
+    assert_true(by_hand_take(&hand, &packet, NULL, 0));
+    assert_int_equal(packet.operand[1], 1);
+    assert_int_equal(packet.operand[5], ONLY | HQQ_FRAME_RESPONSE | HQQ_FRAME_ERROR);
+    assert_int_equal(packet.operand[6], HQQ_ERROR_ABORTED);
+}
+
+/* ---- What is told ------------------------------------------------------------------------------------------------- */
 
 static void news_of_the_same_kind_is_told_once_until_it_is_taken(void **state)
 {
@@ -324,6 +426,11 @@ int main(void)
         TEST(more_messages_than_may_be_arriving_are_refused),
         TEST(a_message_of_one_chunk_arrives_beside_as_many_as_there_may_be),
         TEST(more_bytes_than_may_be_arriving_are_refused),
+        TEST(messages_that_are_left_midway_do_not_keep_others_out),
+        TEST(what_has_had_no_chunk_for_longest_makes_room),
+        TEST(bytes_that_are_left_midway_make_room_as_many_as_it_takes),
+        TEST(what_is_refused_anyway_makes_no_room),
+        TEST(a_request_that_makes_room_is_answered),
         TEST(news_of_the_same_kind_is_told_once_until_it_is_taken),
         TEST(beyond_what_may_wait_nothing_more_is_taken_until_some_is_received),
         TEST(a_connection_goes_on_after_more_was_refused_than_its_window),

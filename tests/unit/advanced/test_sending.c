@@ -175,7 +175,7 @@ static int write_pieces(struct caller *caller)
         if (result != 0)
             return result;
     }
-    return hqq_outgoing_finish(writing->outgoing);
+    return hqq_outgoing_finish(writing->outgoing, HQQ_FOREVER);
 }
 
 static void a_message_is_written_in_pieces_of_any_size(void **state)
@@ -198,7 +198,7 @@ static void an_empty_message_is_finished_without_a_piece(void **state)
     (void)state;
     struct hqq_outgoing *outgoing;
     assert_int_equal(hqq_outgoing_begin(duo.end[0], 0, 0, &outgoing), 0);
-    assert_int_equal(hqq_outgoing_finish(outgoing), 0);
+    assert_int_equal(hqq_outgoing_finish(outgoing, HQQ_FOREVER), 0);
     advanced_assert_receives(duo.end[1], "", 0, 0);
 }
 
@@ -211,7 +211,7 @@ static void a_piece_of_nothing_sends_nothing(void **state)
     assert_int_equal(hqq_ring_depth(&duo.pair.primary->tx), 0);
     assert_int_equal(hqq_outgoing_write(outgoing, "xy", 2, 0), 0);
     assert_int_equal(hqq_outgoing_write(outgoing, "", 0, 0), 0);
-    assert_int_equal(hqq_outgoing_finish(outgoing), 0);
+    assert_int_equal(hqq_outgoing_finish(outgoing, HQQ_FOREVER), 0);
     advanced_assert_receives(duo.end[1], "xy", 2, 0);
 }
 
@@ -220,12 +220,12 @@ static void more_than_the_total_is_refused_and_less_is_not_finished(void **state
     (void)state;
     struct hqq_outgoing *outgoing;
     assert_int_equal(hqq_outgoing_begin(duo.end[0], 0, 4, &outgoing), 0);
-    assert_int_equal(hqq_outgoing_finish(outgoing), HQQ_ERROR_INVALID_SIZE);
+    assert_int_equal(hqq_outgoing_finish(outgoing, HQQ_FOREVER), HQQ_ERROR_INVALID_SIZE);
     assert_int_equal(hqq_outgoing_write(outgoing, "abc", 3, 0), 0);
-    assert_int_equal(hqq_outgoing_finish(outgoing), HQQ_ERROR_INVALID_SIZE);
+    assert_int_equal(hqq_outgoing_finish(outgoing, HQQ_FOREVER), HQQ_ERROR_INVALID_SIZE);
     assert_int_equal(hqq_outgoing_write(outgoing, "de", 2, 0), HQQ_ERROR_INVALID_SIZE);
     assert_int_equal(hqq_outgoing_write(outgoing, "d", 1, 0), 0);
-    assert_int_equal(hqq_outgoing_finish(outgoing), 0);
+    assert_int_equal(hqq_outgoing_finish(outgoing, HQQ_FOREVER), 0);
     advanced_assert_receives(duo.end[1], "abcd", 4, 0);
 }
 
@@ -252,7 +252,7 @@ static void a_piece_that_fails_ends_the_message(void **state)
     assert_int_equal(hqq_outgoing_begin(duo.end[0], 0, LARGE, &outgoing), 0);
     assert_int_equal(hqq_outgoing_write(outgoing, bytes, LARGE, 0), HQQ_ERROR_WOULD_BLOCK);
     assert_int_equal(hqq_outgoing_write(outgoing, bytes, 1, HQQ_FOREVER), HQQ_ERROR_WOULD_BLOCK);
-    assert_int_equal(hqq_outgoing_finish(outgoing), HQQ_ERROR_WOULD_BLOCK);
+    assert_int_equal(hqq_outgoing_finish(outgoing, HQQ_FOREVER), HQQ_ERROR_WOULD_BLOCK);
     hqq_outgoing_abort(outgoing);
     duo_settle(&duo);
     assert_int_equal(receive_none(), HQQ_ERROR_ABORTED);

@@ -156,7 +156,7 @@ static void write_beyond(size_t pieces)
             duo_settle(&duo);
         }
     }
-    assert_int_equal(hqq_outgoing_finish(outgoing), 0);
+    assert_int_equal(hqq_outgoing_finish(outgoing, HQQ_FOREVER), 0);
     duo_settle(&duo);
 }
 

@@ -20,7 +20,8 @@ static const struct hqq_chunk_rules packed = {.buffer_size = SIZE, .may_be_compr
 /* What a packet with these sizes and flags is judged to be. */
 static int judge(const struct hqq_chunk_rules *rules, uint64_t total, uint64_t offset, uint64_t size, uint64_t flags)
 {
-    const struct hqq_packet packet = {.opcode = HQQ_OPCODE_CONN_COPY, .operand = {1, 2, total, offset, size, flags, 3}};
+    uint64_t method = (flags & (HQQ_FRAME_BEGIN | HQQ_FRAME_ABORT)) != 0 ? 3 : 0;
+    const struct hqq_packet packet = {HQQ_OPCODE_CONN_COPY, {1, 2, total, offset, size, flags, method}};
     struct hqq_chunk chunk = {.connection = 99};
     int result = hqq_chunk_parse(&packet, rules, &chunk);
     assert_int_equal(chunk.connection, result == 0 ? 1 : 99); /* untouched on failure */
@@ -40,10 +41,11 @@ static void assert_size_refused(uint64_t total, uint64_t offset, uint64_t size, 
 static void a_chunk_survives_the_way_into_a_packet_and_back(void **state)
 {
     (void)state;
-    const struct hqq_chunk chunk = {UINT64_MAX, UINT64_MAX - 1, 1000, 128, 48, HQQ_FRAME_RESPONSE | HQQ_FRAME_ERROR, 7};
+    const struct hqq_chunk chunk = {
+        UINT64_MAX, UINT64_MAX - 1, 1000, 0, 48, HQQ_FRAME_BEGIN | HQQ_FRAME_RESPONSE | HQQ_FRAME_ERROR, 7};
     struct hqq_chunk found;
     struct hqq_packet packet = hqq_chunk_packet(&chunk, 0);
-    const struct hqq_packet expected = {4, {UINT64_MAX, UINT64_MAX - 1, 1000, 128, 48, 48, 7}};
+    const struct hqq_packet expected = {4, {UINT64_MAX, UINT64_MAX - 1, 1000, 0, 48, 49, 7}};
     assert_memory_equal(&packet, &expected, sizeof(packet));
     assert_int_equal(hqq_chunk_parse(&packet, &plain, &found), 0);
     assert_memory_equal(&found, &chunk, sizeof(chunk));
@@ -117,7 +119,7 @@ static void every_unknown_flag_is_refused(void **state)
     (void)state;
     for (int bit = 0; bit < 64; bit++) {
         uint64_t flag = UINT64_C(1) << bit;
-        bool is_known = flag < HQQ_FRAME_COMPRESSED;
+        bool is_known = flag < HQQ_FRAME_COMPRESSED && flag != HQQ_FRAME_ERROR; /* which needs Response */
         if (!is_known)
             assert_int_equal(judge(&plain, 1, 0, 1, ONLY | flag), HQQ_ERROR_INVALID_OP);
         else
@@ -139,6 +141,25 @@ static void a_request_is_no_answer(void **state)
     assert_valid(1, 0, 1, ONLY | HQQ_FRAME_RESPONSE | HQQ_FRAME_ERROR);
     assert_int_equal(judge(&plain, 1, 0, 1, ONLY | HQQ_FRAME_REQUEST | HQQ_FRAME_RESPONSE), HQQ_ERROR_INVALID_OP);
     assert_int_equal(judge(&plain, 1, 0, 1, ONLY | HQQ_FRAME_REQUEST | HQQ_FRAME_ERROR), HQQ_ERROR_INVALID_OP);
+}
+
+static void an_error_is_an_answer(void **state)
+{
+    (void)state;
+    assert_int_equal(judge(&plain, 1, 0, 1, ONLY | HQQ_FRAME_ERROR), HQQ_ERROR_INVALID_OP);
+    assert_int_equal(judge(&plain, 150, 64, 64, HQQ_FRAME_ERROR), HQQ_ERROR_INVALID_OP);
+    assert_valid(150, 64, 64, HQQ_FRAME_RESPONSE | HQQ_FRAME_ERROR);
+}
+
+static void the_method_is_said_once(void **state)
+{
+    (void)state;
+    const struct hqq_packet first = {4, {1, 2, 150, 0, 64, HQQ_FRAME_BEGIN | HQQ_FRAME_REQUEST, 5}};
+    const struct hqq_packet second = {4, {1, 2, 150, 64, 64, HQQ_FRAME_REQUEST, 5}};
+    struct hqq_chunk chunk;
+    assert_int_equal(hqq_chunk_parse(&first, &plain, &chunk), 0);
+    assert_int_equal(chunk.method, 5);
+    assert_int_equal(hqq_chunk_parse(&second, &plain, &chunk), HQQ_ERROR_INVALID_OP);
 }
 
 static void what_an_abort_says_of_sizes_does_not_matter_if_it_fits_the_slot(void **state)
@@ -193,6 +214,8 @@ int main(void)
         cmocka_unit_test(every_unknown_flag_is_refused),
         cmocka_unit_test(compressed_is_a_flag_where_it_was_agreed_on),
         cmocka_unit_test(a_request_is_no_answer),
+        cmocka_unit_test(an_error_is_an_answer),
+        cmocka_unit_test(the_method_is_said_once),
         cmocka_unit_test(what_an_abort_says_of_sizes_does_not_matter_if_it_fits_the_slot),
         cmocka_unit_test(a_sealed_chunk_has_room_for_its_tag),
         cmocka_unit_test(control_packets_have_their_operands_and_zeroes),

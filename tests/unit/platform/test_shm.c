@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -26,6 +27,7 @@
 
 #include "platform/shm.h"
 #include "platform/sys.h"
+#include "support/region.h"
 
 #define MIB ((size_t)1 << 20)
 
@@ -244,7 +246,7 @@ static void a_length_of_zero_is_invalid(void **state)
     int fd = -1;
     struct hqq_mapping mapping;
     assert_int_equal(hqq_shm_create_memfd(0, &fd, &mapping), -EINVAL);
-    assert_int_equal(hqq_shm_create_named(use_name(__func__), 0600, 0, &mapping), -EINVAL);
+    assert_int_equal(region_create_named(use_name(__func__), 0600, 0, &mapping), -EINVAL);
     assert_false(name_exists());
 }
 
@@ -271,7 +273,7 @@ static void outputs_are_untouched_by_a_failure(void **state)
     before = mapping;
     hqq_sys.fallocate = fallocate_without_space;
     assert_int_equal(hqq_shm_create_memfd(page, &fd, &mapping), -ENOSPC);
-    assert_int_equal(hqq_shm_create_named(use_name(__func__), 0600, page, &mapping), -ENOSPC);
+    assert_int_equal(region_create_named(use_name(__func__), 0600, page, &mapping), -ENOSPC);
     assert_int_equal(hqq_shm_open_named(scratch.name, &mapping), -ENOENT);
     assert_int_equal(hqq_shm_map_memfd(-1, &mapping), -EBADF);
     assert_int_equal(fd, 12345);
@@ -337,7 +339,7 @@ static void a_filesystem_that_cannot_allocate_is_refused(void **state)
     (void)state;
     struct hqq_mapping mapping;
     hqq_sys.fallocate = fallocate_unsupported;
-    assert_int_equal(hqq_shm_create_named(use_name(__func__), 0600, page, &mapping), -EOPNOTSUPP);
+    assert_int_equal(region_create_named(use_name(__func__), 0600, page, &mapping), -EOPNOTSUPP);
     assert_false(name_exists());
 }
 
@@ -357,7 +359,7 @@ static int create_beyond_the_limit(void)
         return 255;
     if (hqq_shm_create_memfd(2 * page + 1, &fd, &mapping) != -EFBIG)
         return 1;
-    return hqq_shm_create_named(scratch.name, 0600, 2 * page + 1, &mapping) == -EFBIG ? 0 : 2;
+    return region_create_named(scratch.name, 0600, 2 * page + 1, &mapping) == -EFBIG ? 0 : 2;
 }
 
 static int create_up_to_the_limit(void)
@@ -439,7 +441,7 @@ static void a_named_object_is_no_memfd(void **state)
 {
     (void)state;
     struct hqq_mapping mapping;
-    assert_int_equal(hqq_shm_create_named(use_name(__func__), 0600, page, &mapping), 0);
+    assert_int_equal(region_create_named(use_name(__func__), 0600, page, &mapping), 0);
     hqq_shm_unmap(&mapping);
     assert_map_result(open(scratch.path, O_RDWR | O_CLOEXEC), HQQ_ERROR_UNSEALED);
 }
@@ -543,13 +545,14 @@ static void dots_within_a_name_are_letters(void **state)
 static void a_name_that_leads_elsewhere_is_invalid(void **state)
 {
     (void)state;
-    static const char *const names[] = {"", "/", ".", "..", "/.", "/..", "//", "//name", "a/b", "a/", "../a", "a/.."};
+    static const char *const names[] = {"",       "/",  ".",    "..",   "/.",   "/..",   "//",
+                                        "//name", "a/", "../a", "a/..", "a//b", "a/./b", "a/../b"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         assert_path_result(names[i], -EINVAL);
     assert_path_result(NULL, -EINVAL);
 }
 
-static void a_name_may_have_250_bytes_and_no_more(void **state)
+static void a_name_may_have_255_bytes_and_no_more(void **state)
 {
     (void)state;
     char path[HQQ_SHM_PATH_SIZE];
@@ -572,14 +575,35 @@ static void a_path_that_does_not_fit_is_not_written(void **state)
     assert_int_equal(hqq_shm_path("name", path, sizeof(path)), 0);
 }
 
+static bool is_for_removal(const struct hqq_mapping *mapping)
+{
+    (void)mapping;
+    return true;
+}
+
+static void a_name_may_lead_into_directories(void **state)
+{
+    (void)state;
+    char path[HQQ_SHM_PATH_SIZE];
+    assert_int_equal(hqq_shm_path("/a/b/c", path, sizeof(path)), 0);
+    assert_string_equal(path, "/dev/shm/a/b/c");
+    assert_path_result("a/.b", 0);
+    assert_path_result("a/...", 0);
+}
+
 static void every_function_checks_the_name(void **state)
 {
     (void)state;
     struct hqq_mapping mapping = {0};
-    assert_int_equal(hqq_shm_create_named("a/b", 0600, page, &mapping), -EINVAL);
-    assert_int_equal(hqq_shm_open_named("a/b", &mapping), -EINVAL);
-    assert_int_equal(hqq_shm_unlink_mapping("a/b", &mapping), -EINVAL);
-    assert_int_equal(hqq_shm_unlink_named("a/b"), -EINVAL);
+    struct hqq_unnamed unnamed;
+    assert_int_equal(region_create_named("../b", 0600, page, &mapping), -EINVAL);
+    assert_int_equal(hqq_shm_open_named("../b", &mapping), -EINVAL);
+    assert_int_equal(hqq_shm_unlink_mapping("../b", &mapping), -EINVAL);
+    assert_int_equal(hqq_shm_unlink_named("../b"), -EINVAL);
+    assert_int_equal(hqq_shm_unlink_if("../b", is_for_removal), -EINVAL);
+    assert_int_equal(hqq_shm_create_unnamed("b", 0600, page, &unnamed), 0);
+    assert_int_equal(hqq_shm_give_name(&unnamed, "../b"), -EINVAL);
+    hqq_shm_discard(&unnamed);
 }
 
 /* ---- Creating a named object ------------------------------------------------------------------------------------- */
@@ -587,7 +611,7 @@ static void every_function_checks_the_name(void **state)
 static struct hqq_mapping create_named(const char *name, size_t length)
 {
     struct hqq_mapping mapping;
-    assert_int_equal(hqq_shm_create_named(name, 0600, length, &mapping), 0);
+    assert_int_equal(region_create_named(name, 0600, length, &mapping), 0);
     return mapping;
 }
 
@@ -628,7 +652,7 @@ static void a_name_is_created_only_once(void **state)
     struct hqq_mapping again;
     struct hqq_mapping mapping = create_named(use_name(__func__), page);
     assert_int_equal(lstat(scratch.path, &before), 0);
-    assert_int_equal(hqq_shm_create_named(scratch.name, 0600, 2 * page, &again), -EEXIST);
+    assert_int_equal(region_create_named(scratch.name, 0600, 2 * page, &again), -EEXIST);
     assert_int_equal(lstat(scratch.path, &after), 0);
     assert_true(before.st_ino == after.st_ino && before.st_size == after.st_size);
     hqq_shm_unmap(&mapping);
@@ -639,7 +663,7 @@ static void assert_mode_under(mode_t mask, mode_t mode)
     struct stat stat;
     struct hqq_mapping mapping;
     umask(mask);
-    assert_int_equal(hqq_shm_create_named(scratch.name, mode, page, &mapping), 0);
+    assert_int_equal(region_create_named(scratch.name, mode, page, &mapping), 0);
     assert_int_equal(lstat(scratch.path, &stat), 0);
     assert_int_equal(stat.st_mode & 07777, mode);
     hqq_shm_unmap(&mapping);
@@ -666,8 +690,8 @@ static void a_mode_beyond_permissions_is_invalid(void **state)
 {
     (void)state;
     struct hqq_mapping mapping;
-    assert_int_equal(hqq_shm_create_named(use_name(__func__), 01600, page, &mapping), -EINVAL);
-    assert_int_equal(hqq_shm_create_named(scratch.name, 04600, page, &mapping), -EINVAL);
+    assert_int_equal(region_create_named(use_name(__func__), 01600, page, &mapping), -EINVAL);
+    assert_int_equal(region_create_named(scratch.name, 04600, page, &mapping), -EINVAL);
     assert_false(name_exists());
 }
 
@@ -678,7 +702,7 @@ static void a_symbolic_link_is_not_followed_to_create(void **state)
     struct hqq_mapping mapping;
     use_name(__func__);
     assert_int_equal(symlink(scratch.other_path, scratch.path), 0);
-    assert_int_equal(hqq_shm_create_named(scratch.name, 0600, page, &mapping), -EEXIST);
+    assert_int_equal(region_create_named(scratch.name, 0600, page, &mapping), -EEXIST);
     assert_int_equal(lstat(scratch.other_path, &stat), -1);
 }
 
@@ -700,7 +724,7 @@ static void without_space_nothing_is_left_behind(void **state)
     struct hqq_mapping mapping;
     int before = open_descriptors();
     hqq_sys.fallocate = fallocate_without_space;
-    assert_int_equal(hqq_shm_create_named(use_name(__func__), 0600, page, &mapping), -ENOSPC);
+    assert_int_equal(region_create_named(use_name(__func__), 0600, page, &mapping), -ENOSPC);
     assert_false(name_exists());
     assert_int_equal(open_descriptors(), before);
 }
@@ -718,7 +742,7 @@ static void a_failure_leaves_the_object_that_replaced_its_own(void **state)
     (void)state;
     struct hqq_mapping mapping;
     hqq_sys.fallocate = replace_name;
-    assert_int_equal(hqq_shm_create_named(use_name(__func__), 0600, page, &mapping), -ENOSPC);
+    assert_int_equal(region_create_named(use_name(__func__), 0600, page, &mapping), -ENOSPC);
     assert_true(name_exists());
 }
 
@@ -733,7 +757,7 @@ static int open_then_fallocate(int fd, int mode, off_t offset, off_t length)
     return real.fallocate(fd, mode, offset, length);
 }
 
-static void who_opens_an_object_before_it_is_all_there_finds_it_empty(void **state)
+static void nobody_finds_an_object_before_it_is_all_there(void **state)
 {
     (void)state;
     times_opened = 0;
@@ -741,7 +765,87 @@ static void who_opens_an_object_before_it_is_all_there_finds_it_empty(void **sta
     struct hqq_mapping mapping = create_named(use_name(__func__), 2 * MIB + page);
     assert_int_equal(times_opened, 3);
     for (int i = 0; i < times_opened; i++)
-        assert_int_equal(results_of_opening[i], HQQ_ERROR_MEMORY_SMALL);
+        assert_int_equal(results_of_opening[i], -ENOENT);
+    hqq_shm_unmap(&mapping);
+}
+
+/* As a kernel, or a filesystem, that has no files without a name. */
+static int open_without_tmpfile(const char *path, int flags, mode_t mode)
+{
+    return (flags & O_TMPFILE) == O_TMPFILE ? -EOPNOTSUPP : real.open(path, flags, mode);
+}
+
+/* As where /proc is not mounted. */
+static int stat_without_proc(const char *path, struct stat *ret_stat)
+{
+    return strncmp(path, "/proc/", strlen("/proc/")) == 0 ? -ENOENT : real.stat(path, ret_stat);
+}
+
+static char linked_from[HQQ_SHM_PATH_SIZE];
+
+static int note_and_link(const char *existing, const char *path)
+{
+    snprintf(linked_from, sizeof(linked_from), "%s", existing);
+    return real.link(existing, path);
+}
+
+static void assert_created_by_a_temporary_name(void)
+{
+    struct stat stat;
+    hqq_sys.link = note_and_link;
+    struct hqq_mapping mapping = create_named(use_name(__func__), page);
+    assert_int_equal(lstat(scratch.path, &stat), 0);
+    assert_true(stat.st_ino == mapping.inode && stat.st_nlink == 1);
+    assert_memory_equal(linked_from, "/dev/shm/.hqq-", strlen("/dev/shm/.hqq-"));
+    assert_int_equal(lstat(linked_from, &stat), -1);
+    hqq_shm_unmap(&mapping);
+}
+
+static void a_filesystem_without_nameless_files_gets_a_temporary_name(void **state)
+{
+    (void)state;
+    hqq_sys.open = open_without_tmpfile;
+    assert_created_by_a_temporary_name();
+}
+
+static void where_proc_is_missing_there_is_a_temporary_name(void **state)
+{
+    (void)state;
+    hqq_sys.stat = stat_without_proc;
+    assert_created_by_a_temporary_name();
+}
+
+static void an_object_without_its_name_can_be_tried_again_or_given_up(void **state)
+{
+    (void)state;
+    struct hqq_unnamed unnamed;
+    int before = open_descriptors();
+    struct hqq_mapping mapping = create_named(use_name(__func__), page);
+    assert_int_equal(hqq_shm_create_unnamed(scratch.name, 0600, page, &unnamed), 0);
+    assert_int_equal(hqq_shm_give_name(&unnamed, scratch.name), -EEXIST);
+    assert_int_equal(unlink(scratch.path), 0);
+    assert_int_equal(hqq_shm_give_name(&unnamed, scratch.name), 0);
+    hqq_shm_unmap(&unnamed.mapping);
+    assert_int_equal(hqq_shm_create_unnamed(scratch.name, 0600, page, &unnamed), 0);
+    hqq_shm_discard(&unnamed);
+    hqq_shm_unmap(&mapping);
+    assert_int_equal(open_descriptors(), before);
+}
+
+static void an_object_can_lie_in_a_directory(void **state)
+{
+    (void)state;
+    struct hqq_mapping mapping, opened;
+    char inner[HQQ_SHM_NAME_MAX + 1];
+    use_name(__func__);
+    snprintf(inner, sizeof(inner), "%.200s/inner", scratch.name);
+    assert_int_equal(region_create_named(inner, 0600, page, &mapping), -ENOENT);
+    assert_int_equal(mkdir(scratch.path, 0700), 0);
+    assert_int_equal(region_create_named(inner, 0600, page, &mapping), 0);
+    assert_int_equal(hqq_shm_open_named(inner, &opened), 0);
+    assert_true(share_memory(&mapping, &opened));
+    assert_int_equal(hqq_shm_unlink_mapping(inner, &mapping), 0);
+    hqq_shm_unmap(&opened);
     hqq_shm_unmap(&mapping);
 }
 
@@ -911,6 +1015,67 @@ static void removing_the_name_of_another_user_is_denied(void **state)
     assert_int_equal(hqq_shm_unlink_named(use_name(__func__)), -EACCES);
 }
 
+static int times_asked;
+
+static bool must_stay(const struct hqq_mapping *mapping)
+{
+    times_asked += mapping->base != NULL;
+    return false;
+}
+
+static void an_object_that_is_to_stay_is_not_removed(void **state)
+{
+    (void)state;
+    struct hqq_mapping mapping = create_named(use_name(__func__), page);
+    times_asked = 0;
+    assert_int_equal(hqq_shm_unlink_if(scratch.name, must_stay), -EEXIST);
+    assert_int_equal(times_asked, 1);
+    assert_true(name_exists());
+    assert_int_equal(hqq_shm_unlink_if(scratch.name, is_for_removal), 0);
+    assert_false(name_exists());
+    assert_int_equal(hqq_shm_unlink_if(scratch.name, must_stay), 0);
+    hqq_shm_unmap(&mapping);
+}
+
+/* Another remover comes while this one is still looking. */
+static bool remove_meanwhile(const struct hqq_mapping *mapping)
+{
+    (void)mapping;
+    assert_int_equal(hqq_shm_unlink_if(scratch.name, is_for_removal), -EEXIST);
+    return true;
+}
+
+static void of_two_that_remove_an_object_at_once_one_does(void **state)
+{
+    (void)state;
+    struct hqq_mapping mapping = create_named(use_name(__func__), page);
+    assert_int_equal(hqq_shm_unlink_if(scratch.name, remove_meanwhile), 0);
+    assert_false(name_exists());
+    hqq_shm_unmap(&mapping);
+}
+
+static struct hqq_mapping successor;
+
+/* Between finding the object and having it, another remover was done, and a new object has the name. */
+static int replace_then_lock(int fd, int operation)
+{
+    hqq_sys.flock = real.flock;
+    assert_int_equal(unlink(scratch.path), 0);
+    successor = create_named(scratch.name, page);
+    return real.flock(fd, operation);
+}
+
+static void what_has_taken_the_name_meanwhile_is_not_removed(void **state)
+{
+    (void)state;
+    struct hqq_mapping mapping = create_named(use_name(__func__), page);
+    hqq_sys.flock = replace_then_lock;
+    assert_int_equal(hqq_shm_unlink_if(scratch.name, is_for_removal), -EEXIST);
+    assert_true(name_exists());
+    hqq_shm_unmap(&successor);
+    hqq_shm_unmap(&mapping);
+}
+
 static void a_mapping_is_unmapped_once(void **state)
 {
     (void)state;
@@ -968,8 +1133,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_leading_slash_is_ignored, set_up, tear_down),
         cmocka_unit_test_setup_teardown(dots_within_a_name_are_letters, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_name_that_leads_elsewhere_is_invalid, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_name_may_have_250_bytes_and_no_more, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_name_may_have_255_bytes_and_no_more, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_path_that_does_not_fit_is_not_written, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_name_may_lead_into_directories, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_function_checks_the_name, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_new_object_is_mapped_whole_and_zero, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_new_object_is_allocated_whole, set_up, tear_down),
@@ -982,7 +1148,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_mapped_object_holds_no_descriptor, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_space_nothing_is_left_behind, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failure_leaves_the_object_that_replaced_its_own, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(who_opens_an_object_before_it_is_all_there_finds_it_empty, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nobody_finds_an_object_before_it_is_all_there, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_filesystem_without_nameless_files_gets_a_temporary_name, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(where_proc_is_missing_there_is_a_temporary_name, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_object_without_its_name_can_be_tried_again_or_given_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_object_can_lie_in_a_directory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_opened_object_is_the_one_that_was_created, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_absent_object_is_not_created_by_opening, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_object_shorter_than_a_page_is_too_small, set_up, tear_down),
@@ -998,6 +1168,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(removing_a_name_that_is_absent_is_an_error, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_directory_is_not_removed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(removing_the_name_of_another_user_is_denied, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_object_that_is_to_stay_is_not_removed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(of_two_that_remove_an_object_at_once_one_does, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_has_taken_the_name_meanwhile_is_not_removed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_mapping_is_unmapped_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_empty_mapping_needs_no_unmap, set_up, tear_down),
     };

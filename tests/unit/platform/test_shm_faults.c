@@ -20,6 +20,7 @@
 
 #include "platform/shm.h"
 #include "platform/sys.h"
+#include "support/region.h"
 
 /* An error that no caller treats in a way of its own. */
 #define FAULT (-EIO)
@@ -28,6 +29,7 @@ static struct hqq_sys real;
 static int calls_made, failing_call;
 static size_t length;
 static char name[HQQ_SHM_NAME_MAX + 1], path[HQQ_SHM_PATH_SIZE];
+static char temporary[HQQ_SHM_PATH_SIZE]; /* the last that was opened */
 
 /* ---- A table in which one call fails ----------------------------------------------------------------------------- */
 
@@ -83,6 +85,11 @@ static int faulty_unlink(const char *file)
     return fails() ? FAULT : real.unlink(file);
 }
 
+static int faulty_link(const char *existing, const char *file)
+{
+    return fails() ? FAULT : real.link(existing, file);
+}
+
 static int faulty_memfd_create(const char *label, unsigned flags)
 {
     return fails() ? FAULT : real.memfd_create(label, flags);
@@ -120,6 +127,7 @@ static void fail_call(int number)
     hqq_sys.fchmod = faulty_fchmod;
     hqq_sys.ftruncate = faulty_ftruncate;
     hqq_sys.fallocate = faulty_fallocate;
+    hqq_sys.link = faulty_link;
     hqq_sys.unlink = faulty_unlink;
     hqq_sys.memfd_create = faulty_memfd_create;
     hqq_sys.add_seals = faulty_add_seals;
@@ -132,7 +140,7 @@ static void fail_call(int number)
 
 struct left {
     int descriptors;
-    int mappings; /* of memfds of the library, and of the name */
+    int mappings; /* of memfds of the library, of the name, and of what had none when it was mapped */
     int names;
 };
 
@@ -154,17 +162,18 @@ static int count_mappings(void)
     FILE *file = fopen("/proc/self/maps", "re");
     assert_non_null(file);
     while (fgets(line, sizeof(line), file)) {
-        if (strstr(line, "memfd:hqq") || strstr(line, path))
+        if (strstr(line, "memfd:hqq") || strstr(line, path) || strstr(line, "/dev/shm/#") || strstr(line, "/.hqq-"))
             count++;
     }
     fclose(file);
     return count;
 }
 
+/* The name, and temporary ones of this process's objects: other tests may be making theirs. */
 static int count_names(void)
 {
     struct stat stat;
-    return lstat(path, &stat) == 0 ? 1 : 0;
+    return (lstat(path, &stat) == 0 ? 1 : 0) + (temporary[0] != '\0' && lstat(temporary, &stat) == 0 ? 1 : 0);
 }
 
 static struct left count_left(void)
@@ -253,7 +262,7 @@ static void mapping_a_memfd_leaves_nothing_whichever_call_fails(void **state)
 
 static int run_create_named(void)
 {
-    return hqq_shm_create_named(name, 0600, length, &mapping);
+    return region_create_named(name, 0600, length, &mapping);
 }
 
 static void undo_create_named(void)
@@ -265,8 +274,44 @@ static void undo_create_named(void)
 static void creating_a_name_leaves_nothing_whichever_call_fails(void **state)
 {
     (void)state;
-    /* open, fstat, fchmod, fallocate, ftruncate, mmap, close */
-    const struct operation operation = {run_create_named, undo_create_named, 7};
+    /* open, fstat, stat (of its descriptor: where that fails a temporary name is used), fchmod, fallocate, ftruncate,
+     * mmap, link, close */
+    const struct operation operation = {run_create_named, undo_create_named, 9};
+    assert_every_fault_leaves_nothing(&operation);
+}
+
+static int open_named_only(const char *file, int flags, mode_t mode)
+{
+    if ((flags & O_TMPFILE) == O_TMPFILE)
+        return -EOPNOTSUPP;
+    if (strstr(file, "/.hqq-"))
+        snprintf(temporary, sizeof(temporary), "%s", file);
+    return faulty_open(file, flags, mode);
+}
+
+static int run_create_by_a_temporary_name(void)
+{
+    hqq_sys.open = open_named_only;
+    return run_create_named();
+}
+
+/* Removing the temporary name is the one call whose failure leaves something, which nobody can help. */
+static int unlink_surely(const char *file)
+{
+    return real.unlink(file);
+}
+
+static int run_create_beside_a_sure_unlink(void)
+{
+    hqq_sys.unlink = unlink_surely;
+    return run_create_by_a_temporary_name();
+}
+
+static void creating_a_name_by_a_temporary_one_leaves_nothing_whichever_call_fails(void **state)
+{
+    (void)state;
+    /* open, fstat, fchmod, fallocate, ftruncate, mmap, link, close */
+    const struct operation operation = {run_create_beside_a_sure_unlink, undo_create_named, 8};
     assert_every_fault_leaves_nothing(&operation);
 }
 
@@ -281,7 +326,7 @@ static void opening_a_name_leaves_nothing_whichever_call_fails(void **state)
     /* open, fstat, mmap, close */
     const struct operation operation = {run_open_named, undo_map, 4};
     struct hqq_mapping created;
-    assert_int_equal(hqq_shm_create_named(name, 0600, length, &created), 0);
+    assert_int_equal(region_create_named(name, 0600, length, &created), 0);
     assert_every_fault_leaves_nothing(&operation);
     hqq_shm_unmap(&created);
 }
@@ -291,7 +336,7 @@ static void undo_unlink(void)
 {
     assert_int_equal(count_names(), 0);
     hqq_shm_unmap(&mapping);
-    assert_int_equal(hqq_shm_create_named(name, 0600, length, &mapping), 0);
+    assert_int_equal(region_create_named(name, 0600, length, &mapping), 0);
 }
 
 static int run_unlink_mapping(void)
@@ -304,7 +349,7 @@ static void removing_the_name_of_a_mapping_is_done_or_not_whichever_call_fails(v
     (void)state;
     /* stat, unlink */
     const struct operation operation = {run_unlink_mapping, undo_unlink, 2};
-    assert_int_equal(hqq_shm_create_named(name, 0600, length, &mapping), 0);
+    assert_int_equal(region_create_named(name, 0600, length, &mapping), 0);
     assert_every_fault_leaves_nothing(&operation);
     hqq_shm_unmap(&mapping);
 }
@@ -319,7 +364,7 @@ static void removing_a_name_is_done_or_not_whichever_call_fails(void **state)
     (void)state;
     /* unlink */
     const struct operation operation = {run_unlink_named, undo_unlink, 1};
-    assert_int_equal(hqq_shm_create_named(name, 0600, length, &mapping), 0);
+    assert_int_equal(region_create_named(name, 0600, length, &mapping), 0);
     assert_every_fault_leaves_nothing(&operation);
     hqq_shm_unmap(&mapping);
 }
@@ -333,7 +378,7 @@ static void what_is_left_is_noticed(void **state)
     assert_int_equal(hqq_shm_create_memfd(length, &fd, &mapping), 0);
     assert_same(count_left(), (struct left){before.descriptors + 1, before.mappings + 1, before.names});
     undo_create_memfd();
-    assert_int_equal(hqq_shm_create_named(name, 0600, length, &mapping), 0);
+    assert_int_equal(region_create_named(name, 0600, length, &mapping), 0);
     assert_same(count_left(), (struct left){before.descriptors, before.mappings + 1, before.names + 1});
     undo_create_named();
     assert_same(count_left(), before);
@@ -356,6 +401,7 @@ int main(void)
         cmocka_unit_test_teardown(creating_a_memfd_leaves_nothing_whichever_call_fails, tear_down),
         cmocka_unit_test_teardown(mapping_a_memfd_leaves_nothing_whichever_call_fails, tear_down),
         cmocka_unit_test_teardown(creating_a_name_leaves_nothing_whichever_call_fails, tear_down),
+        cmocka_unit_test_teardown(creating_a_name_by_a_temporary_one_leaves_nothing_whichever_call_fails, tear_down),
         cmocka_unit_test_teardown(opening_a_name_leaves_nothing_whichever_call_fails, tear_down),
         cmocka_unit_test_teardown(removing_the_name_of_a_mapping_is_done_or_not_whichever_call_fails, tear_down),
         cmocka_unit_test_teardown(removing_a_name_is_done_or_not_whichever_call_fails, tear_down),

@@ -185,7 +185,7 @@ static void an_end_that_is_held_is_busy(void **state)
 static void names_that_are_none_are_refused(void **state)
 {
     (void)state;
-    static const char *const invalid[] = {NULL, "", "/", ".", "..", "a/b", "//a", "a/"};
+    static const char *const invalid[] = {NULL, "", "/", ".", "..", "a/../b", "//a", "a/", "a//b"};
     struct hqq_link *link = untouched;
     for (size_t i = 0; i < sizeof(invalid) / sizeof(invalid[0]); i++) {
         assert_int_equal(hqq_link_create(invalid[i], &shape, &link), -EINVAL);
@@ -195,7 +195,7 @@ static void names_that_are_none_are_refused(void **state)
     assert_ptr_equal(link, untouched);
 }
 
-static void a_name_of_250_bytes_is_the_longest(void **state)
+static void a_name_of_255_bytes_is_the_longest(void **state)
 {
     (void)state;
     char longest[260];
@@ -204,11 +204,11 @@ static void a_name_of_250_bytes_is_the_longest(void **state)
     memset(longest, 'x', sizeof(longest));
     int begins = snprintf(longest, sizeof(longest), "hqq-named-%d-", (int)getpid());
     longest[begins] = 'x';
-    longest[251] = '\0';
+    longest[256] = '\0';
     assert_int_equal(hqq_link_create(longest, &shape, &link), -ENAMETOOLONG);
     assert_int_equal(hqq_link_open(longest, NULL, &link), -ENAMETOOLONG);
     assert_int_equal(hqq_link_unlink(longest), -ENAMETOOLONG);
-    longest[250] = '\0';
+    longest[255] = '\0';
     assert_int_equal(hqq_link_create(longest, &shape, &link), 0);
     hqq_link_local_address(link, &address);
     assert_string_equal(address.name, longest);
@@ -346,7 +346,7 @@ int main(void)
         TEST(ends_go_on_after_the_name_was_removed),
         TEST(an_end_that_is_held_is_busy),
         TEST(names_that_are_none_are_refused),
-        TEST(a_name_of_250_bytes_is_the_longest),
+        TEST(a_name_of_255_bytes_is_the_longest),
         TEST(a_name_that_is_not_there_is_not_waited_for),
         TEST(who_creates_cannot_be_the_secondary),
         TEST(a_name_that_is_taken_is_refused),

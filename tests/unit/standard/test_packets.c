@@ -12,6 +12,7 @@
 #include <hqq/link.h>
 
 #include "layout/packet.h"
+#include "standard/packets.h"
 #include "support/region.h"
 
 #define COUNT 16
@@ -182,6 +183,41 @@ static void a_borrowed_packet_is_judged_as_one_that_is_read(void **state)
     assert_int_equal(hqq_link_release(pair.secondary, &slot), 0);
 }
 
+static void the_opcode_of_what_is_next_is_seen_behind_tombstones_and_stays(void **state)
+{
+    (void)state;
+    uint64_t opcode = 77;
+    struct hqq_taken taken;
+    assert_false(hqq_link_peek_opcode(pair.secondary, &opcode));
+    for (int i = 0; i < 3; i++)
+        publish(HQQ_OPCODE_TOMBSTONE, 0);
+    assert_false(hqq_link_peek_opcode(pair.secondary, &opcode));
+    assert_int_equal(stats().tombstones_skipped, 3);
+    publish(HQQ_OPCODE_TOMBSTONE, 0);
+    publish(HQQ_OPCODE_PROTO_ACK, 0);
+    for (int i = 0; i < 2; i++) {
+        assert_true(hqq_link_peek_opcode(pair.secondary, &opcode));
+        assert_int_equal(opcode, HQQ_OPCODE_PROTO_ACK);
+    }
+    assert_int_equal(hqq_link_take_packet(pair.secondary, 0, &taken), 0);
+    assert_int_equal(taken.packet.opcode, HQQ_OPCODE_PROTO_ACK);
+    hqq_link_give_back(pair.secondary, &taken);
+    assert_false(hqq_link_peek_opcode(pair.secondary, &opcode));
+}
+
+/* However many a peer goes on writing. */
+static void a_ring_of_tombstones_has_nothing_next(void **state)
+{
+    (void)state;
+    uint64_t opcode;
+    for (int i = 0; i < COUNT; i++)
+        publish(HQQ_OPCODE_TOMBSTONE, 0);
+    assert_false(hqq_link_peek_opcode(pair.secondary, &opcode));
+    publish(HQQ_OPCODE_ERROR, 0);
+    assert_true(hqq_link_peek_opcode(pair.secondary, &opcode));
+    assert_int_equal(opcode, HQQ_OPCODE_ERROR);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -198,6 +234,8 @@ int main(void)
         TEST(an_opcode_with_bits_above_its_byte_is_unknown),
         TEST(ids_slots_and_the_other_operands_do_not_matter),
         TEST(a_borrowed_packet_is_judged_as_one_that_is_read),
+        TEST(the_opcode_of_what_is_next_is_seen_behind_tombstones_and_stays),
+        TEST(a_ring_of_tombstones_has_nothing_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
