@@ -1,6 +1,6 @@
 /*
- * Images of regions that the original implementation wrote. They stand in $HQQ_ABI_DIR or in ../shared/abi beside the
- * checkout.
+ * Images of regions that the original implementation wrote, for pages of one size. They stand in this folder, or in
+ * $HQQ_ABI_DIR. A missing image is a failure.
  */
 #ifndef TESTS_GOLDEN_IMAGE_H
 #define TESTS_GOLDEN_IMAGE_H
@@ -12,8 +12,8 @@
 #define IMAGE_PAGE 4096
 #define IMAGE_LENGTH 20480 /* of all of them */
 
-/* Whether there are any, for pages of this system's size; says so if not. */
-bool image_is_there(void);
+/* Whether this system's pages are those of the images; says so if not. */
+bool image_fits_page(void);
 
 /* A copy of an image, in memory that a link can be opened in; asserts. */
 struct region image_load(const char *name);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -126,6 +127,7 @@ static void calls_that_overflow(void **state)
 int main(void)
 {
 #ifdef __clang__
+    puts("skipped: this compiler leaves the calls as they are");
     return 77;
 #endif
     const struct CMUnitTest tests[] = {

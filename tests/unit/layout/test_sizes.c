@@ -7,6 +7,11 @@
 
 #include <cmocka.h>
 
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
 #include <hqq/error.h>
 #include <hqq/link.h>
 
@@ -15,214 +20,43 @@
 #define ORIGINAL_PAGE 4096
 #define UNTOUCHED UINT64_C(0x5a5a5a5a5a5a5a5a)
 
-/* The original's answers: bytes of a region, 0 for a shape it refuses. It takes signed numbers, as here. */
-static const struct {
+/* The original's answers: bytes of a region, 0 for a shape that it refuses. It takes signed numbers, as here. */
+#define SIZES (HQQ_SOURCE_DIR "/tests/golden/sizes.csv")
+#define ORIGINALS 195
+
+static struct {
     int64_t buffer_count;
     int64_t buffer_size;
     uint64_t bytes;
-} original[] = {
-    {-2, -8, 0},
-    {-2, 0, 0},
-    {-2, 4, 0},
-    {-2, 7, 0},
-    {-2, 8, 0},
-    {-2, 12, 0},
-    {-2, 16, 0},
-    {-2, 64, 0},
-    {-2, 100, 0},
-    {-2, 104, 0},
-    {-2, 1024, 0},
-    {-2, 4096, 0},
-    {-2, 65536, 0},
-    {0, -8, 0},
-    {0, 0, 0},
-    {0, 4, 0},
-    {0, 7, 0},
-    {0, 8, 0},
-    {0, 12, 0},
-    {0, 16, 0},
-    {0, 64, 0},
-    {0, 100, 0},
-    {0, 104, 0},
-    {0, 1024, 0},
-    {0, 4096, 0},
-    {0, 65536, 0},
-    {1, -8, 0},
-    {1, 0, 0},
-    {1, 4, 0},
-    {1, 7, 0},
-    {1, 8, 0},
-    {1, 12, 0},
-    {1, 16, 0},
-    {1, 64, 0},
-    {1, 100, 0},
-    {1, 104, 0},
-    {1, 1024, 0},
-    {1, 4096, 0},
-    {1, 65536, 0},
-    {2, -8, 0},
-    {2, 0, 0},
-    {2, 4, 0},
-    {2, 7, 0},
-    {2, 8, 20480},
-    {2, 12, 0},
-    {2, 16, 20480},
-    {2, 64, 20480},
-    {2, 100, 0},
-    {2, 104, 20480},
-    {2, 1024, 20480},
-    {2, 4096, 28672},
-    {2, 65536, 274432},
-    {3, -8, 0},
-    {3, 0, 0},
-    {3, 4, 0},
-    {3, 7, 0},
-    {3, 8, 0},
-    {3, 12, 0},
-    {3, 16, 0},
-    {3, 64, 0},
-    {3, 100, 0},
-    {3, 104, 0},
-    {3, 1024, 0},
-    {3, 4096, 0},
-    {3, 65536, 0},
-    {4, -8, 0},
-    {4, 0, 0},
-    {4, 4, 0},
-    {4, 7, 0},
-    {4, 8, 20480},
-    {4, 12, 0},
-    {4, 16, 20480},
-    {4, 64, 20480},
-    {4, 100, 0},
-    {4, 104, 20480},
-    {4, 1024, 20480},
-    {4, 4096, 45056},
-    {4, 65536, 536576},
-    {6, -8, 0},
-    {6, 0, 0},
-    {6, 4, 0},
-    {6, 7, 0},
-    {6, 8, 0},
-    {6, 12, 0},
-    {6, 16, 0},
-    {6, 64, 0},
-    {6, 100, 0},
-    {6, 104, 0},
-    {6, 1024, 0},
-    {6, 4096, 0},
-    {6, 65536, 0},
-    {8, -8, 0},
-    {8, 0, 0},
-    {8, 4, 0},
-    {8, 7, 0},
-    {8, 8, 20480},
-    {8, 12, 0},
-    {8, 16, 20480},
-    {8, 64, 20480},
-    {8, 100, 0},
-    {8, 104, 20480},
-    {8, 1024, 28672},
-    {8, 4096, 77824},
-    {8, 65536, 1060864},
-    {16, -8, 0},
-    {16, 0, 0},
-    {16, 4, 0},
-    {16, 7, 0},
-    {16, 8, 20480},
-    {16, 12, 0},
-    {16, 16, 20480},
-    {16, 64, 20480},
-    {16, 100, 0},
-    {16, 104, 20480},
-    {16, 1024, 45056},
-    {16, 4096, 143360},
-    {16, 65536, 2109440},
-    {64, -8, 0},
-    {64, 0, 0},
-    {64, 4, 0},
-    {64, 7, 0},
-    {64, 8, 28672},
-    {64, 12, 0},
-    {64, 16, 28672},
-    {64, 64, 28672},
-    {64, 100, 0},
-    {64, 104, 36864},
-    {64, 1024, 151552},
-    {64, 4096, 544768},
-    {64, 65536, 8409088},
-    {256, -8, 0},
-    {256, 0, 0},
-    {256, 4, 0},
-    {256, 7, 0},
-    {256, 8, 53248},
-    {256, 12, 0},
-    {256, 16, 53248},
-    {256, 64, 77824},
-    {256, 100, 0},
-    {256, 104, 102400},
-    {256, 1024, 569344},
-    {256, 4096, 2142208},
-    {256, 65536, 33599488},
-    {1000, -8, 0},
-    {1000, 0, 0},
-    {1000, 4, 0},
-    {1000, 7, 0},
-    {1000, 8, 0},
-    {1000, 12, 0},
-    {1000, 16, 0},
-    {1000, 64, 0},
-    {1000, 100, 0},
-    {1000, 104, 0},
-    {1000, 1024, 0},
-    {1000, 4096, 0},
-    {1000, 65536, 0},
-    {1024, -8, 0},
-    {1024, 0, 0},
-    {1024, 4, 0},
-    {1024, 7, 0},
-    {1024, 8, 176128},
-    {1024, 12, 0},
-    {1024, 16, 192512},
-    {1024, 64, 290816},
-    {1024, 100, 0},
-    {1024, 104, 372736},
-    {1024, 1024, 2256896},
-    {1024, 4096, 8548352},
-    {1024, 65536, 134377472},
-    {2048, -8, 0},
-    {2048, 0, 0},
-    {2048, 4, 0},
-    {2048, 7, 0},
-    {2048, 8, 339968},
-    {2048, 12, 0},
-    {2048, 16, 372736},
-    {2048, 64, 569344},
-    {2048, 100, 0},
-    {2048, 104, 733184},
-    {2048, 1024, 4501504},
-    {2048, 4096, 17084416},
-    {2048, 65536, 268742656},
-    {65536, -8, 0},
-    {65536, 0, 0},
-    {65536, 4, 0},
-    {65536, 7, 0},
-    {65536, 8, 10498048},
-    {65536, 12, 0},
-    {65536, 16, 11546624},
-    {65536, 64, 17838080},
-    {65536, 100, 0},
-    {65536, 104, 23080960},
-    {65536, 1024, 143667200},
-    {65536, 4096, 546320384},
-    {65536, 65536, 8599384064},
-};
-
-#define ORIGINALS (sizeof(original) / sizeof(original[0]))
+} original[ORIGINALS];
 
 static const uint64_t page_sizes[] = {4096, 16384, 65536};
 
 #define PAGE_SIZES (sizeof(page_sizes) / sizeof(page_sizes[0]))
+
+/* A missing, short or long table fails the group: the tests would have nothing, or not all, to compare with. */
+static int read_originals(void **state)
+{
+    (void)state;
+    char line[80], more;
+    size_t count = 0;
+    FILE *file = fopen(SIZES, "re");
+    if (!file || !fgets(line, sizeof(line), file) || strcmp(line, "bufferCount,bufferSize,layoutSize\n") != 0) {
+        fprintf(stderr, "%s: missing, or no table of sizes\n", SIZES);
+        return -1;
+    }
+    while (count < ORIGINALS && fgets(line, sizeof(line), file) &&
+           sscanf(line, "%" SCNd64 ",%" SCNd64 ",%" SCNu64 "%c", &original[count].buffer_count,
+                  &original[count].buffer_size, &original[count].bytes, &more) == 4 &&
+           more == '\n')
+        count++;
+    bool at_end = fgetc(file) == EOF;
+    fclose(file);
+    if (count == ORIGINALS && at_end)
+        return 0;
+    fprintf(stderr, "%s:%zu: expected %d lines of three numbers\n", SIZES, count + 2, ORIGINALS);
+    return -1;
+}
 
 static int bytes_of(uint64_t buffer_count, uint64_t buffer_size, uint64_t *ret_bytes)
 {
@@ -392,5 +226,5 @@ int main(void)
         cmocka_unit_test(products_that_overflow_are_refused),
         cmocka_unit_test(totals_reach_to_two_to_the_62),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, read_originals, NULL);
 }

@@ -12,6 +12,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <ucontext.h>
 
@@ -96,6 +97,7 @@ int main(void)
 
 int main(void)
 {
+    puts("skipped: no trap flag here, or a tool that stands between");
     return 77;
 }
 
