@@ -207,12 +207,12 @@ HQQ_EXPORT int eventfd(unsigned value, int flags)
 
 HQQ_EXPORT int epoll_create(int size)
 {
-    return hqq_hook_created(hqq_real.epoll_create(size));
+    return hqq_hook_created_set(hqq_real.epoll_create(size));
 }
 
 HQQ_EXPORT int epoll_create1(int flags)
 {
-    return hqq_hook_created(hqq_real.epoll_create1(flags));
+    return hqq_hook_created_set(hqq_real.epoll_create1(flags));
 }
 
 HQQ_EXPORT int timerfd_create(clockid_t clock, int flags)

@@ -5,6 +5,8 @@
 #ifndef HQQ_PRELOAD_HOOK_H
 #define HQQ_PRELOAD_HOOK_H
 
+#include <errno.h>
+
 #include <hqq/socket.h>
 
 #include "preload/real.h"
@@ -15,6 +17,16 @@ static inline int hqq_hook_created(int fd)
 {
     if (fd >= 0 && hqq_preload_is_ready())
         hqq_socket_created(fd);
+    return fd;
+}
+
+static inline int hqq_hook_created_set(int fd)
+{
+    if (fd >= 0 && hqq_preload_is_ready()) {
+        int saved = errno;
+        hqq_socket_created_set(fd);
+        errno = saved;
+    }
     return fd;
 }
 

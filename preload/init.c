@@ -9,9 +9,17 @@
 #include <pthread.h>
 
 #include "preload/sys.h"
+#include "runtime/filter.h"
+#include "runtime/memlock.h"
 #include "socket/init.h"
 
 hqq_atomic_u32 hqq_preload_ready;
+
+static void begin_child(void)
+{
+    hqq_memlock_set(false); /* of the parent's memory alone */
+    hqq_socket_fork_child();
+}
 
 __attribute__((constructor)) static void start(void)
 {
@@ -19,8 +27,9 @@ __attribute__((constructor)) static void start(void)
     hqq_real_resolve();
     hqq_libc = hqq_real.libc;
     hqq_preload_fill_sys();
+    hqq_filter_inherit();
     hqq_socket_init(true);
-    pthread_atfork(hqq_socket_fork_prepare, hqq_socket_fork_parent, hqq_socket_fork_child);
+    pthread_atfork(hqq_socket_fork_prepare, hqq_socket_fork_parent, begin_child);
     /* Release: who sees the gate open finds all of the above done. Pairs with hqq_preload_is_ready(). */
     hqq_store32_release(&hqq_preload_ready, 1);
     errno = saved;

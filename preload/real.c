@@ -182,11 +182,13 @@ struct hqq_real hqq_real = {
     .execveat = hqq_raw_execveat,
 };
 
-/* The name of each entry's function in libc. */
-static const struct {
+struct entry {
     const char *name;
     size_t offset;
-} entries[] = {
+};
+
+/* The name of each entry's function in libc. */
+static const struct entry entries[] = {
     {"socket", offsetof(struct hqq_real, libc.socket)},
     {"socketpair", offsetof(struct hqq_real, libc.socketpair)},
     {"bind", offsetof(struct hqq_real, libc.bind)},
@@ -273,6 +275,9 @@ static const struct {
     {"fexecve", offsetof(struct hqq_real, fexecve)},
 };
 
+#define LATE_ENTRY(type, name, arguments) {#name, offsetof(struct hqq_real, name)},
+static const struct entry late_entries[] = {HQQ_REAL_LATE(LATE_ENTRY)};
+
 /* Puts the next definition of a function after ours into its entry, by memcpy, as ISO C has no cast for it. */
 static void resolve(const char *name, size_t offset)
 {
@@ -286,6 +291,8 @@ void hqq_real_resolve(void)
     int saved = errno;
     for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++)
         resolve(entries[i].name, entries[i].offset);
+    for (size_t i = 0; i < sizeof(late_entries) / sizeof(late_entries[0]); i++)
+        resolve(late_entries[i].name, late_entries[i].offset);
     dlerror(); /* forgets what was not found */
     errno = saved;
 }

@@ -8,22 +8,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <stdarg.h>
-#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "preload/raw_call.h"
-
-typedef long route_fn(const long arguments[6]);
-
-static long fail(int error)
-{
-    errno = error;
-    return -1;
-}
+#include "preload/signal.h"
+#include "preload/syscall.h"
+#include "runtime/filter.h"
+#include "runtime/names.h"
 
 /* ---- Sockets, sending, receiving ------------------------------------------------------------------------------- */
 
@@ -133,65 +130,6 @@ static long route_preadv2(const long a[6])
     return hqq_preadv2((int)a[0], (const struct iovec *)a[1], (int)a[2], (off_t)a[3], (int)a[5]);
 }
 
-/* ---- Waiting --------------------------------------------------------------------------------------------------- */
-
-/* A signal set as the kernel has it, made as long as libc's. NULL stays NULL. */
-static const sigset_t *widen(long kernel_set, sigset_t *ret_set)
-{
-    if (kernel_set == 0)
-        return NULL;
-    memset(ret_set, 0, sizeof(*ret_set));
-    memcpy(ret_set, (const void *)kernel_set, HQQ_RAW_SIGSET);
-    return ret_set;
-}
-
-/* A set of another size is refused by the kernel, whatever else is asked for. */
-static bool is_odd_set(long kernel_set, long size)
-{
-    return kernel_set != 0 && size != HQQ_RAW_SIGSET;
-}
-
-/* The kernel would write what is left of the time; that is not done for ppoll() and pselect6(), as in libc. */
-static long route_ppoll(const long a[6])
-{
-    sigset_t mask;
-    if (is_odd_set(a[3], a[4]))
-        return fail(EINVAL);
-    return hqq_ppoll((struct pollfd *)a[0], (nfds_t)a[1], (const struct timespec *)a[2], widen(a[3], &mask));
-}
-
-static long route_pselect6(const long a[6])
-{
-    sigset_t mask;
-    const long *sized = (const long *)a[5];
-    if (sized != NULL && is_odd_set(sized[0], sized[1]))
-        return fail(EINVAL);
-    return hqq_pselect((int)a[0], (fd_set *)a[1], (fd_set *)a[2], (fd_set *)a[3], (const struct timespec *)a[4],
-                       sized != NULL ? widen(sized[0], &mask) : NULL);
-}
-
-static long route_epoll_ctl(const long a[6])
-{
-    return hqq_epoll_ctl((int)a[0], (int)a[1], (int)a[2], (struct epoll_event *)a[3]);
-}
-
-static long route_epoll_pwait(const long a[6])
-{
-    sigset_t mask;
-    if (is_odd_set(a[4], a[5]))
-        return fail(EINVAL);
-    return hqq_epoll_pwait((int)a[0], (struct epoll_event *)a[1], (int)a[2], (int)a[3], widen(a[4], &mask));
-}
-
-static long route_epoll_pwait2(const long a[6])
-{
-    sigset_t mask;
-    if (is_odd_set(a[4], a[5]))
-        return fail(EINVAL);
-    return hqq_epoll_pwait2((int)a[0], (struct epoll_event *)a[1], (int)a[2], (const struct timespec *)a[3],
-                            widen(a[4], &mask));
-}
-
 /* ---- Descriptors, and what the kernel does past the socket layer ----------------------------------------------- */
 
 static long route_close(const long a[6])
@@ -244,27 +182,50 @@ static long route_pipe2(const long a[6])
     return pipe2((int *)a[0], (int)a[1]);
 }
 
+static long route_prctl(const long a[6])
+{
+    return prctl((int)a[0], a[1], a[2], a[3], a[4]);
+}
+
+static long route_seccomp(const long a[6])
+{
+    bool sets = a[0] == SECCOMP_SET_MODE_STRICT || a[0] == SECCOMP_SET_MODE_FILTER;
+    if (sets)
+        hqq_filter_begin();
+    long result = hqq_real.libc.syscall(SYS_seccomp, a[0], a[1], a[2]);
+    /* Not 0 is a listener's descriptor, or the thread that could not be made to follow: then there is no filter. */
+    if (sets && (result < 0 || (result > 0 && ((unsigned long)a[1] & SECCOMP_FILTER_FLAG_NEW_LISTENER) == 0)))
+        hqq_filter_failed();
+    return result;
+}
+
+static long route_mlockall(const long a[6])
+{
+    return mlockall((int)a[0]);
+}
+
+static long route_munlockall(const long a[6])
+{
+    (void)a;
+    return munlockall();
+}
+
+/* Handlers that are installed in this way are called directly, and not counted. Only what the kernel says of those that
+ * came by sigaction() is made the program's; its own structure begins with the handler. */
+static long route_sigaction(const long a[6])
+{
+    long result = hqq_real.libc.syscall(SYS_rt_sigaction, a[0], a[1], a[2], a[3]);
+    if (result == 0 && a[2] != 0)
+        *(void **)a[2] = hqq_signal_untrampolined(*(void **)a[2]);
+    return result;
+}
+
 static long route_exit_group(const long a[6])
 {
     _exit((int)a[0]);
 }
 
 #ifdef SYS_poll /* calls that newer processors lack */
-static long route_poll(const long a[6])
-{
-    return hqq_poll((struct pollfd *)a[0], (nfds_t)a[1], (int)a[2]);
-}
-
-static long route_select(const long a[6])
-{
-    return hqq_select((int)a[0], (fd_set *)a[1], (fd_set *)a[2], (fd_set *)a[3], (struct timeval *)a[4]);
-}
-
-static long route_epoll_wait(const long a[6])
-{
-    return hqq_epoll_wait((int)a[0], (struct epoll_event *)a[1], (int)a[2], (int)a[3]);
-}
-
 static long route_dup2(const long a[6])
 {
     return hqq_dup2((int)a[0], (int)a[1]);
@@ -276,7 +237,7 @@ static long route_pipe(const long a[6])
 }
 #endif
 
-static route_fn *const routes[] = {
+static hqq_route_fn *const routes[] = {
     [SYS_socket] = route_socket,
     [SYS_socketpair] = route_socketpair,
     [SYS_bind] = route_bind,
@@ -298,11 +259,11 @@ static route_fn *const routes[] = {
     [SYS_read] = route_read,
     [SYS_readv] = route_readv,
     [SYS_preadv2] = route_preadv2,
-    [SYS_ppoll] = route_ppoll,
-    [SYS_pselect6] = route_pselect6,
-    [SYS_epoll_ctl] = route_epoll_ctl,
-    [SYS_epoll_pwait] = route_epoll_pwait,
-    [SYS_epoll_pwait2] = route_epoll_pwait2,
+    [SYS_ppoll] = hqq_route_ppoll,
+    [SYS_pselect6] = hqq_route_pselect6,
+    [SYS_epoll_ctl] = hqq_route_epoll_ctl,
+    [SYS_epoll_pwait] = hqq_route_epoll_pwait,
+    [SYS_epoll_pwait2] = hqq_route_epoll_pwait2,
     [SYS_close] = route_close,
     [SYS_close_range] = route_close_range,
     [SYS_dup] = route_dup,
@@ -313,11 +274,16 @@ static route_fn *const routes[] = {
     [SYS_splice] = route_splice,
     [SYS_tee] = route_tee,
     [SYS_pipe2] = route_pipe2,
+    [SYS_prctl] = route_prctl,
+    [SYS_seccomp] = route_seccomp,
+    [SYS_mlockall] = route_mlockall,
+    [SYS_munlockall] = route_munlockall,
+    [SYS_rt_sigaction] = route_sigaction,
     [SYS_exit_group] = route_exit_group,
 #ifdef SYS_poll
-    [SYS_poll] = route_poll,
-    [SYS_select] = route_select,
-    [SYS_epoll_wait] = route_epoll_wait,
+    [SYS_poll] = hqq_route_poll,
+    [SYS_select] = hqq_route_select,
+    [SYS_epoll_wait] = hqq_route_epoll_wait,
     [SYS_dup2] = route_dup2,
     [SYS_pipe] = route_pipe,
 #endif
@@ -358,7 +324,61 @@ static bool makes_descriptor(long number)
     }
 }
 
-static long route(route_fn *function, const long arguments[6])
+/* Calls that may change what a name stands for, or who asks: those of names.c. */
+static bool changes_names(long number)
+{
+    switch (number) {
+#ifdef SYS_poll
+    case SYS_rename:
+    case SYS_link:
+    case SYS_symlink:
+    case SYS_unlink:
+    case SYS_chmod:
+    case SYS_chown:
+    case SYS_lchown:
+#endif
+#ifdef SYS_renameat
+    case SYS_renameat:
+#endif
+    case SYS_renameat2:
+    case SYS_linkat:
+    case SYS_symlinkat:
+    case SYS_unlinkat:
+    case SYS_fchmod:
+    case SYS_fchmodat:
+#ifdef SYS_fchmodat2
+    case SYS_fchmodat2:
+#endif
+    case SYS_fchown:
+    case SYS_fchownat:
+    case SYS_chdir:
+    case SYS_fchdir:
+    case SYS_chroot:
+    case SYS_mount:
+    case SYS_umount2:
+    case SYS_move_mount:
+    case SYS_mount_setattr:
+    case SYS_pivot_root:
+    case SYS_setns:
+    case SYS_unshare:
+    case SYS_setuid:
+    case SYS_setreuid:
+    case SYS_setresuid:
+    case SYS_setgid:
+    case SYS_setregid:
+    case SYS_setresgid:
+    case SYS_setgroups:
+    case SYS_setfsuid:
+    case SYS_setfsgid:
+    case SYS_capset:
+    case SYS_landlock_restrict_self:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static long route(hqq_route_fn *function, const long arguments[6])
 {
     int state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
@@ -384,5 +404,7 @@ HQQ_EXPORT long syscall(long number, ...)
     long result = hqq_real.libc.syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     if (makes_descriptor(number))
         hqq_hook_created((int)result);
+    if (changes_names(number))
+        hqq_names_changed();
     return result;
 }

@@ -6,7 +6,8 @@
  *
  * A descriptor made here is a real one: the kernel's own socket, bound and connected in the kernel. Names, permissions,
  * errors, readiness and lifetime are the kernel's. Only datagrams take another way, once the process at the other end
- * turns out to speak HQQ too; whatever is unusual goes through the kernel as before. Code is ported by renaming calls,
+ * turns out to speak HQQ too, and while it is looking: what is sent to a receiver that sleeps goes through the kernel,
+ * in order with the rest, and wakes it. So does whatever is unusual. Code is ported by renaming calls,
  * by hand or by including <hqq/rename.h>.
  *
  * Each function takes what its namesake takes, returns what it returns (-1 and errno on failure) and fails as
@@ -15,7 +16,7 @@
  *  - Waiting. A socket whose datagrams were waited for by hqq_poll(), hqq_epoll_wait() and so on, or by an hqq_recv()
  *    that blocked, is from then on to be waited for by functions of this header only: its next datagram may arrive
  *    without the kernel's knowledge. A socket that only ever was read after some other wait (poll() of libc, say, in
- *    an event loop) stays readable for the kernel whenever there is something to read.
+ *    an event loop) gets everything through the kernel: nothing is put into its rings.
  *  - Closing. Close by hqq_close(); after a fork each process for itself.
  *
  * Functions may be called from any thread. Those that send and receive are async-signal-safe, as POSIX wants of send()
@@ -141,9 +142,8 @@ struct sockaddr_hqq {
  *
  * For sockets of AF_HQQ, and datagram sockets of AF_UNIX, served by HQQ or not; else EOPNOTSUPP, or EBADF. One of
  * AF_UNIX that ever had a deadline notices within 10 ms that it was moved, and its waits are interrupted by signals with
- * EINTR, SA_RESTART or not. A receive on it that began to sleep before the first one was set is reached only if the
- * socket is configured, bound and not connected, and a send never: where waits are to be ended from outside, begin with
- * hqq_set_deadline(fd, 0).
+ * EINTR, SA_RESTART or not. A receive or a send on it that began to sleep in the kernel before the first one was set is
+ * not reached: where waits are to be ended from outside, begin with hqq_set_deadline(fd, 0).
  *
  * 0, or -1. From any thread; not for signal handlers. Never waits.
  */

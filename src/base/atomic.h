@@ -87,9 +87,31 @@ static inline bool hqq_cas_acq_rel(hqq_atomic_u64 *word, uint64_t *expected, uin
     return atomic_compare_exchange_strong_explicit(word, expected, desired, memory_order_acq_rel, memory_order_acquire);
 }
 
+/* A compare-and-swap of a word that no other thread writes, but a signal handler of this one may: exact against that, without
+ * the price of a locked instruction. Other threads see it as a release, as any store of x86-64; elsewhere it is one. */
+static inline bool hqq_cas_own(hqq_atomic_u64 *word, uint64_t expected, uint64_t desired)
+{
+#if defined(__x86_64__) && !defined(HQQ_UNDER_TSAN)
+    void *plain = word;
+    bool is_done;
+    __asm__ volatile("cmpxchgq %3, %0"
+                     : "+m"(*(uint64_t *)plain), "+a"(expected), "=@ccz"(is_done)
+                     : "r"(desired)
+                     : "memory");
+    return is_done;
+#else
+    return hqq_cas_acq_rel(word, &expected, desired);
+#endif
+}
+
 static inline uint64_t hqq_add_relaxed(hqq_atomic_u64 *word, uint64_t by)
 {
     return atomic_fetch_add_explicit(word, by, memory_order_relaxed);
+}
+
+static inline uint64_t hqq_add_release(hqq_atomic_u64 *word, uint64_t by)
+{
+    return atomic_fetch_add_explicit(word, by, memory_order_release);
 }
 
 static inline uint32_t hqq_load32_relaxed(const hqq_atomic_u32 *word)
@@ -110,6 +132,11 @@ static inline uint32_t hqq_add32_relaxed(hqq_atomic_u32 *word, uint32_t by)
 static inline uint32_t hqq_load32_acquire(const hqq_atomic_u32 *word)
 {
     return atomic_load_explicit(word, memory_order_acquire);
+}
+
+static inline uint32_t hqq_add32_release(hqq_atomic_u32 *word, uint32_t by)
+{
+    return atomic_fetch_add_explicit(word, by, memory_order_release);
 }
 
 static inline uint32_t hqq_sub32_release(hqq_atomic_u32 *word, uint32_t by)

@@ -27,15 +27,26 @@ const char *const hqq_point_labels[] = {
     "recover.swept",         /* one slot was freed */
     "recover.done",          /* all slots are freed, the end is not marked dead yet */
     "end.closing",           /* the end is marked closed, nobody is woken yet */
-    "socket.kernel",         /* inside a kernel send, without the lock */
-    "socket.token",          /* about to send a token */
-    "socket.published",      /* a datagram is in the ring, the door was looked at, no token sent yet */
-    "socket.rung",           /* the bell's token was sent or refused, the door is armed still */
-    "socket.refused",        /* about to take a datagram back */
-    "socket.taken",          /* a receiver has claimed a datagram */
-    "socket.arming",         /* nothing was found, doors are not armed yet */
-    "socket.armed",          /* doors are armed, the rings were not looked at again */
-    "socket.asleep",         /* armed, empty, about to sleep in the kernel */
+    "channel.filled",        /* a datagram is in its slots, w is not past them */
+    "channel.published",     /* w is past it, the notify word was not looked at */
+    "channel.withdraw",      /* the receiver may be asleep, the word is not swapped */
+    "channel.take",          /* a datagram was looked at, r has not moved */
+    "channel.taken",         /* r has moved, the slots are not released */
+    "channel.look",          /* the receiver has read the word, and not w */
+    "channel.pass",          /* r is about to jump over what was withdrawn */
+    "channel.poll",          /* what was withdrawn is passed, the word is not POLLING yet */
+    "channel.arming",        /* the word was read, and not w */
+    "channel.arm",           /* w was read, the word is not ARMED yet */
+    "channel.armed",         /* it is, w was not looked at again */
+    "channel.stop",          /* the word was read, and not w */
+    "channel.stopped",       /* it has moved, neither word nor w were looked at again */
+    "channel.move",          /* about to swap the word, whichever way */
+    "endpoint.polling",      /* a channel has just begun to be polled */
+    "endpoint.pop",          /* about to take from the kernel's queue */
+    "endpoint.armed",        /* the rings are armed and empty, the thread is not counted as asleep */
+    "endpoint.asleep",       /* armed, empty, about to sleep in the kernel */
+    "endpoint.kernel",       /* inside a kernel send, without the lock */
+    "endpoint.drained",      /* the kernel's queue was seen empty, nothing is acknowledged yet */
     "advanced.taken",        /* a packet was taken, its slot is held */
     "advanced.chunk",        /* a chunk is sound, nothing was done with it */
     "advanced.claimed",      /* a slot is claimed for a chunk */

@@ -4,7 +4,7 @@
  * come back in any order. A datagram from the kernel is received into memory from the heap, and so is one that lies in
  * several slots of which the last are at the other end of the ring's buffers.
  *
- * A loan refers to the pair, or the named socket, so it outlives the descriptor.
+ * A loan refers to the channel, or the named socket, so it outlives the descriptor.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,16 +15,13 @@
 
 #include <hqq/socket.h>
 
+#include "endpoint/receive.h"
+#include "hqqsock/named.h"
 #include "platform/process.h"
-#include "ring/consume.h"
-#include "socket/adopt.h"
+#include "runtime/kinds.h"
+#include "runtime/libc.h"
 #include "socket/face.h"
-#include "socket/kinds.h"
-#include "socket/libc.h"
-#include "socket/named.h"
-#include "socket/named_wait.h"
-#include "socket/receive.h"
-#include "standard/poll.h"
+#include "socket/lookup.h"
 
 /* ---- From the heap --------------------------------------------------------------------------------------------- */
 
@@ -56,57 +53,35 @@ static int settle_heap(ssize_t received, struct hqq_loan *loan)
 
 /* ---- From an endpoint ------------------------------------------------------------------------------------------ */
 
-static void release_slots(struct hqq_pair *pair, uint64_t position, uint64_t slots)
-{
-    for (uint64_t i = 0; i < slots; i++)
-        hqq_ring_release(&pair->rx, position + i);
-}
-
 /* A datagram that is not in one piece. The slots go back at once. */
-static int copy_pieces(const struct hqq_lent *lent, size_t length, struct hqq_loan *loan)
+static int copy_pieces(const struct hqq_borrowed *borrowed, size_t length, struct hqq_loan *loan)
 {
-    const struct hqq_ring *ring = &lent->pair->rx;
+    const struct hqq_ring *ring = &borrowed->channel->rx;
     int result = use_heap(length, loan);
     size_t at = 0;
-    for (uint64_t i = 0; i < lent->slots && result == 0; i++) {
+    for (uint64_t i = 0; i < borrowed->slots && result == 0; i++) {
         size_t piece = length - at < ring->buffer_size ? length - at : ring->buffer_size;
-        memcpy((unsigned char *)loan->holder + at, hqq_ring_buffer(ring, lent->position + i), piece);
+        memcpy((unsigned char *)loan->holder + at, hqq_ring_buffer(ring, borrowed->position + i), piece);
         at += piece;
     }
-    release_slots(lent->pair, lent->position, lent->slots); /* without memory it is lost, as taken by a bad receive */
-    hqq_pair_drop(lent->pair);
+    /* Without memory it is lost, as taken by a bad receive. */
+    hqq_receive_give_back(borrowed->channel, borrowed->position, borrowed->slots);
+    hqq_channel_drop(borrowed->channel);
     return result;
 }
 
-static int use_ring(const struct hqq_lent *lent, size_t length, struct hqq_loan *loan)
+static int use_ring(const struct hqq_borrowed *borrowed, size_t length, struct hqq_loan *loan)
 {
-    const struct hqq_ring *ring = &lent->pair->rx;
-    if ((lent->position & ring->mask) + lent->slots > ring->count)
-        return copy_pieces(lent, length, loan);
+    const struct hqq_ring *ring = &borrowed->channel->rx;
+    if ((borrowed->position & ring->mask) + borrowed->slots > ring->count)
+        return copy_pieces(borrowed, length, loan);
     loan->kind = HQQ_HELD_IN_RING;
-    loan->data = hqq_ring_buffer(ring, lent->position);
+    loan->data = hqq_ring_buffer(ring, borrowed->position);
     loan->length = length;
-    loan->position = lent->position;
-    loan->slots = (uint32_t)lent->slots;
-    loan->holder = lent->pair;
+    loan->position = borrowed->position;
+    loan->slots = (uint32_t)borrowed->slots;
+    loan->holder = borrowed->channel;
     return 0;
-}
-
-/* Under the receive lock, so that no thread comes between the look and the receive. */
-static int take_one(struct hqq_endpoint *endpoint, int fd, struct hqq_loan *loan)
-{
-    struct hqq_lent lent;
-    ssize_t length = hqq_receive_lend(endpoint, fd, &lent);
-    if (length < 0)
-        return (int)length;
-    if (lent.pair)
-        return use_ring(&lent, (size_t)length, loan);
-    int result = use_heap((size_t)length + HEAP_SPARE, loan);
-    if (result != 0)
-        return result;
-    struct iovec part = {.iov_base = loan->holder, .iov_len = loan->length};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    return settle_heap(hqq_receive_now(endpoint, fd, &message, MSG_TRUNC), loan);
 }
 
 /* The kernel's alone: the socket is none of ours, or was given to it. */
@@ -125,13 +100,13 @@ static int take_kernels(int fd, int flags, size_t length, struct hqq_loan *loan)
 
 static int try_to_take(struct hqq_endpoint *endpoint, int fd, int flags, size_t length, struct hqq_loan *loan)
 {
-    if (!endpoint || hqq_load32_relaxed(&endpoint->is_kernel_only) != 0)
+    struct hqq_borrowed borrowed = {0};
+    if (!endpoint || hqq_load32_relaxed(&endpoint->is_busy) == 0)
         return take_kernels(fd, flags, length, loan);
-    if (!hqq_lock_take(&endpoint->receive_lock))
-        return -EDEADLK;
-    int result = hqq_endpoint_is_live(endpoint, fd) ? take_one(endpoint, fd, loan) : -EBADF;
-    hqq_lock_give(&endpoint->receive_lock);
-    return result;
+    ssize_t found = hqq_receive_borrow(endpoint, fd, &borrowed);
+    if (found < 0)
+        return (int)found;
+    return borrowed.channel ? use_ring(&borrowed, (size_t)found, loan) : take_kernels(fd, flags, (size_t)found, loan);
 }
 
 /* Waits by a peek, so that what wakes it is there still to be taken without a copy. */
@@ -147,71 +122,29 @@ static int borrow_from_socket(int fd, int flags, struct hqq_loan *loan)
     return result;
 }
 
-/* ---- From a named link ----------------------------------------------------------------------------------------- */
-
-static int borrow_slot(int fd, int flags, struct hqq_loan *loan)
-{
-    struct hqq_slot slot;
-    struct hqq_named_wait wait;
-    struct hqq_named *named = hqq_named_enter(fd);
-    if (!named)
-        return -EBADF;
-    struct hqq_link *link = hqq_named_link(named);
-    int result = link ? 0 : -ENOTCONN;
-    int waited = 0;
-    if (link) {
-        hqq_named_wait_begin(&wait, named, fd, HQQ_WAIT_DATA, flags);
-        while ((result = hqq_link_try_borrow(link, &slot)) == HQQ_ERROR_WOULD_BLOCK && waited == 0)
-            waited = hqq_named_wait(&wait);
-        hqq_named_wait_end(&wait);
-        bool is_end = result != 0 && (waited == -ESHUTDOWN || result == HQQ_ERROR_CLOSED) &&
-                      (hqq_load32_relaxed(&named->shut) & HQQ_NAMED_SHUT_READING) != 0 &&
-                      hqq_load32_acquire(&named->is_closed) == 0;
-        if (is_end) {
-            hqq_named_drop(named);
-            return use_heap(0, loan);
-        }
-        if (result != 0)
-            result = waited != 0 ? waited : hqq_named_error(named, result);
-    }
-    if (result != 0) {
-        hqq_named_drop(named);
-        return result;
-    }
-    loan->kind = HQQ_HELD_IN_LINK; /* and the socket stays entered until it is over */
-    loan->data = slot.data;
-    loan->length = slot.length;
-    loan->position = slot.position;
-    loan->holder = named;
-    hqq_named_settle(named, fd, false);
-    return 0;
-}
-
 /* ---- The calls ------------------------------------------------------------------------------------------------- */
+
+static int borrow(int fd, int flags, struct hqq_loan *loan)
+{
+    struct hqq_object *object = hqq_fd_get(fd);
+    if (!object || !object->ops->borrow)
+        return borrow_from_socket(fd, flags, loan);
+    int result = object->ops->borrow(object, fd, flags, loan);
+    return result == -ESHUTDOWN ? use_heap(0, loan) : result;
+}
 
 int hqq_borrow(int fd, int flags, struct hqq_loan *ret_loan)
 {
     struct hqq_loan loan = {.generation = hqq_process_generation()};
     if (flags & ~(MSG_DONTWAIT | MSG_NOSIGNAL))
         return hqq_face(-EOPNOTSUPP);
-    int result = hqq_is_named(fd) ? borrow_slot(fd, flags, &loan) : borrow_from_socket(fd, flags, &loan);
+    int result = borrow(fd, flags, &loan);
     if (result == 0)
         *ret_loan = loan;
     return hqq_face(result);
 }
 
-static void release_slot(const struct hqq_loan *loan)
-{
-    struct hqq_link *link = hqq_named_link(loan->holder);
-    union {
-        const void *in;
-        void *out;
-    } constless = {.in = loan->data};
-    struct hqq_slot slot = {.data = constless.out, .length = loan->length, .position = loan->position};
-    (void)hqq_link_release(link, &slot);
-}
-
-/* In a child of a fork the pair, or the socket, is a copy; its slots are the parent's. */
+/* In a child of a fork the channel, or the socket, is a copy; its slots are the parent's. */
 int hqq_release(struct hqq_loan *loan)
 {
     bool is_own = hqq_process_is_generation(loan->generation);
@@ -221,13 +154,11 @@ int hqq_release(struct hqq_loan *loan)
         break;
     case HQQ_HELD_IN_RING:
         if (is_own)
-            release_slots(loan->holder, loan->position, loan->slots);
-        hqq_pair_drop(loan->holder);
+            hqq_receive_give_back(loan->holder, loan->position, loan->slots);
+        hqq_channel_drop(loan->holder);
         break;
     case HQQ_HELD_IN_LINK:
-        if (is_own)
-            release_slot(loan);
-        hqq_named_drop(loan->holder);
+        hqq_named_release(loan, is_own);
         break;
     default:
         return hqq_face(-EINVAL);

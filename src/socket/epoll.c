@@ -1,7 +1,8 @@
 #include "socket/epoll.h"
 
 #include <errno.h>
-#include <pthread.h>
+#include <poll.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <talloc.h>
@@ -9,425 +10,605 @@
 #include <hqq/link.h>
 #include <hqq/socket.h>
 
+#include "endpoint/adopt.h"
+#include "endpoint/life.h"
+#include "endpoint/modes.h"
+#include "endpoint/ownership.h"
+#include "endpoint/receive.h"
+#include "endpoint/scheduler.h"
+#include "hqqsock/named.h"
 #include "platform/clock.h"
-#include "socket/adopt.h"
+#include "runtime/config.h"
+#include "runtime/cursor.h"
+#include "runtime/kernel.h"
+#include "runtime/lock.h"
+#include "runtime/pool.h"
+#include "runtime/started.h"
 #include "socket/face.h"
-#include "socket/fork.h"
-#include "socket/gather.h"
-#include "socket/kernel.h"
-#include "socket/libc.h"
-#include "socket/named.h"
-#include "socket/receive.h"
-#include "socket/start.h"
-#include "socket/watch.h"
+#include "socket/waiting.h"
 
 /* Kinds of registration that count wakeups: the kernel's alone. */
 #define KERNEL_KINDS (EPOLLONESHOT | EPOLLEXCLUSIVE)
 #define READABLE (EPOLLIN | EPOLLRDNORM)
 
+#define MEMBER_BUCKETS 256
+
+/* How deep sets may lie within one another, as for the kernel. */
+#define DEPTH 5
+
+/* A registration: of an endpoint, of a socket that may become one, or of another set. Its memory stays, as that of all here: a thread
+ * may be looking at it. */
 struct member {
+    struct hqq_membership membership; /* first; linked while there is an endpoint */
+    struct member *next;              /* of the bucket */
+    struct hqq_endpoint *endpoint;    /* NULL: not yet */
+    struct epoll *inner;              /* another set, or NULL */
     int fd;
     struct epoll_event event;
+    bool is_marked; /* the wait that looks now has found something */
 };
 
-/* Never given back, as a thread may be looking at it; reused with the number of its descriptor. */
-struct hqq_epoll {
+struct epoll {
+    struct hqq_object object; /* first */
+    struct epoll *next;       /* of all there ever were */
     struct hqq_lock lock;
-    hqq_atomic_u32 count;   /* members; read without the lock to tell whether there are any */
-    hqq_atomic_u32 waiters; /* threads that wait for it */
-    bool was_full;          /* the last wait had no room for more; a hint */
-    size_t room;
-    struct member *members;
-    struct hqq_epoll *next; /* of all there ever were */
-    int fd;
-    bool is_nested; /* in another set, or polled */
+    hqq_atomic_u32 waiters; /* threads that are asleep in a wait for it */
+    hqq_atomic_u32 busy;    /* members that are */
+    hqq_atomic_u32 pending; /* members that are no endpoints yet, but may become some */
+    hqq_atomic_u32 members, descriptors;
+    bool is_foreign;   /* polled, or within another set */
+    bool kernel_first; /* whose events go first, in turn, where there is room for few */
+    struct member *bucket[MEMBER_BUCKETS];
 };
 
-hqq_atomic_pointer hqq_epolls[HQQ_TABLE_SIZE];
-
-/* All sets that have, or had, sockets of ours. */
+static struct hqq_pool set_pool = HQQ_POOL(struct epoll);
+static struct hqq_pool member_pool = HQQ_POOL(struct member);
 static hqq_atomic_pointer all;
 
-/* ---- Members --------------------------------------------------------------------------------------------------- */
+/* ---- Sets -------------------------------------------------------------------------------------------------------- */
 
-static struct hqq_epoll *find(int epoll)
+static struct epoll *find(int fd)
 {
-    return (unsigned)epoll < HQQ_TABLE_SIZE ? hqq_load_pointer_acquire(&hqq_epolls[epoll]) : NULL;
+    struct hqq_object *object = hqq_fd_get(fd);
+    return object && object->ops == &hqq_epoll_ops ? (struct epoll *)(void *)object : NULL;
 }
 
-static struct hqq_epoll *find_or_make(int fd)
+static struct epoll *find_or_make(int fd)
 {
-    struct hqq_epoll *epoll = find(fd);
-    if (epoll || (unsigned)fd >= HQQ_TABLE_SIZE)
-        return epoll;
-    epoll = talloc_zero(NULL, struct hqq_epoll);
-    if (!epoll)
+    struct epoll *set = find(fd);
+    if (set || !hqq_fd_prepare(fd))
+        return set;
+    set = hqq_pool_take(&set_pool);
+    if (!set)
         return NULL;
-    epoll->fd = fd;
-    if (!hqq_cas_pointer_release(&hqq_epolls[fd], NULL, epoll)) {
-        talloc_free(epoll);
+    set->object.ops = &hqq_epoll_ops;
+    set->is_foreign = hqq_config_is_preload(); /* of unknown origin: others may wait for it, by other descriptors */
+    hqq_store32_relaxed(&set->descriptors, 1);
+    struct hqq_object *known = hqq_fd_get(fd);
+    if ((known && known != &hqq_fd_plain) || !hqq_fd_replace(fd, known, set)) {
+        hqq_pool_return(&set_pool, set);
         return find(fd);
     }
     do {
-        epoll->next = hqq_load_pointer_acquire(&all);
-    } while (!hqq_cas_pointer_release(&all, epoll->next, epoll));
-    return epoll;
+        set->next = hqq_load_pointer_acquire(&all);
+    } while (!hqq_cas_pointer_release(&all, set->next, set));
+    return set;
 }
 
-static struct member *member_of(struct hqq_epoll *epoll, int fd)
+void hqq_epoll_made(int fd)
 {
-    for (uint32_t i = 0; i < hqq_load32_relaxed(&epoll->count); i++) {
-        if (epoll->members[i].fd == fd)
-            return &epoll->members[i];
-    }
-    return NULL;
+    struct epoll *set = find_or_make(fd);
+    if (set)
+        set->is_foreign = false;
 }
 
-static void remove_member(struct hqq_epoll *epoll, struct member *member)
+/* Of an endpoint whose lock this takes; also in a handler of the thread that has it. */
+static void link_endpoint(struct epoll *set, struct member *member, struct hqq_endpoint *endpoint)
 {
-    uint32_t last = hqq_load32_relaxed(&epoll->count) - 1;
-    *member = epoll->members[last];
-    hqq_store32_relaxed(&epoll->count, last);
+    bool has_lock = hqq_endpoint_begin_change(endpoint);
+    member->membership.waiters = &set->waiters;
+    member->membership.busy = &set->busy;
+    member->endpoint = endpoint;
+    hqq_scheduler_link(endpoint, &member->membership);
+    if ((set->is_foreign || (member->event.events & KERNEL_KINDS)) && hqq_endpoint_mode(endpoint) <= HQQ_MODE_FOREIGN)
+        hqq_mode_add_foreign(endpoint, HQQ_FOREIGN_WAITER);
+    if (hqq_load32_relaxed(&endpoint->is_intercepted) == 0)
+        hqq_store32_relaxed(&endpoint->is_intercepted, 1);
+    hqq_endpoint_end_change(endpoint, has_lock);
 }
 
-static void put_member(struct hqq_epoll *epoll, int fd, const struct epoll_event *event)
+static void unlink_endpoint(struct member *member)
 {
-    struct member *member = member_of(epoll, fd);
-    uint32_t count = hqq_load32_relaxed(&epoll->count);
-    if (!member) {
-        if (count == epoll->room) {
-            size_t room = epoll->room * 2 + 8;
-            struct member *members = talloc_realloc(NULL, epoll->members, struct member, (unsigned)room);
-            if (!members) {
-                struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
-                if (endpoint)
-                    hqq_endpoint_demote(endpoint, fd);
-                return;
+    struct hqq_endpoint *endpoint = member->endpoint;
+    if (!endpoint)
+        return;
+    bool has_lock = hqq_endpoint_begin_change(endpoint);
+    hqq_scheduler_unlink(endpoint, &member->membership);
+    hqq_endpoint_end_change(endpoint, has_lock);
+    member->endpoint = NULL;
+}
+
+static struct member **place_of(struct epoll *set, int fd)
+{
+    struct member **at = &set->bucket[(unsigned)fd % MEMBER_BUCKETS];
+    while (*at && (*at)->fd != fd)
+        at = &(*at)->next;
+    return at;
+}
+
+static void remove_member(struct epoll *set, struct member **place)
+{
+    struct member *member = *place;
+    if (!member->endpoint && !member->inner)
+        hqq_sub32_relaxed(&set->pending, 1);
+    unlink_endpoint(member);
+    *place = member->next;
+    hqq_sub32_relaxed(&set->members, 1);
+    hqq_pool_return(&member_pool, member);
+}
+
+/* Members that have become endpoints since they were added. */
+static void settle_pending(struct epoll *set)
+{
+    if (hqq_load32_relaxed(&set->pending) == 0 || !hqq_lock_take(&set->lock))
+        return;
+    for (int i = 0; i < MEMBER_BUCKETS; i++) {
+        for (struct member *member = set->bucket[i]; member; member = member->next) {
+            struct hqq_endpoint *endpoint = !member->endpoint && !member->inner ? hqq_endpoint_find(member->fd) : NULL;
+            if (endpoint) {
+                link_endpoint(set, member, endpoint);
+                hqq_sub32_relaxed(&set->pending, 1);
             }
-            epoll->members = members;
-            epoll->room = room;
         }
-        member = &epoll->members[count];
-        hqq_store32_relaxed(&epoll->count, count + 1);
     }
-    *member = (struct member){.fd = fd, .event = *event};
+    hqq_lock_give(&set->lock);
 }
 
-static bool may_be_ours(int fd)
+/* ---- epoll_ctl --------------------------------------------------------------------------------------------------- */
+
+/* What waits for the set is not seen: its endpoints, and those of sets within, get everything through the kernel. */
+static void make_foreign(struct epoll *set, int depth)
 {
-    return hqq_endpoint_find(fd) || hqq_adopt_is_candidate(fd);
+    bool has_lock = hqq_lock_take(&set->lock);
+    set->is_foreign = true;
+    for (int i = 0; i < MEMBER_BUCKETS; i++) {
+        for (struct member *member = set->bucket[i]; member; member = member->next) {
+            if (member->endpoint && hqq_endpoint_mode(member->endpoint) <= HQQ_MODE_FOREIGN)
+                hqq_endpoint_make_foreign(member->endpoint, HQQ_FOREIGN_WAITER);
+            if (member->inner && depth < DEPTH)
+                make_foreign(member->inner, depth + 1);
+        }
+    }
+    if (has_lock)
+        hqq_lock_give(&set->lock);
 }
 
 /* An epoll set says that the other one is none of its members, anything else that it is no set. */
-static bool is_epoll(int fd, int other)
+static bool is_set(int fd, int other)
 {
-    return !hqq_endpoint_find(fd) && hqq_libc.epoll_ctl(fd, EPOLL_CTL_DEL, other, NULL) != 0 && errno == ENOENT;
+    return find(fd) ||
+           (!hqq_fd_server(fd) && hqq_libc.epoll_ctl(fd, EPOLL_CTL_DEL, other, NULL) != 0 && errno == ENOENT);
 }
 
-/* A socket that is added, or changed, is reported with what is there. */
-static void tell_again(struct hqq_endpoint *endpoint)
+static bool may_become_one(int fd)
 {
-    if (hqq_lock_take(&endpoint->receive_lock)) {
-        hqq_receive_forget_told(endpoint);
-        hqq_lock_give(&endpoint->receive_lock);
-    }
+    return hqq_endpoint_find(fd) != NULL || (!hqq_fd_server(fd) && hqq_adopt_is_candidate(fd));
 }
 
-/* Threads may wait already, and have not armed the links of this socket: that is done for them. For what its rings hold
- * they are woken by a token, where the socket can send to itself. */
-static void wake_waiters(struct hqq_endpoint *endpoint, int fd)
+static void put_member(struct epoll *set, int fd, const struct epoll_event *event, struct epoll *inner)
 {
-    const struct hqq_token token = hqq_token_make((struct hqq_pair_id){{0, 0}}, HQQ_TOKEN_BELL, 0);
-    if (!hqq_lock_take(&endpoint->receive_lock))
+    struct member **place = place_of(set, fd);
+    struct member *member = *place;
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    if (member)
+        remove_member(set, place);
+    member = hqq_pool_take(&member_pool);
+    if (!member) {
+        if (endpoint)
+            hqq_endpoint_make_foreign(endpoint, HQQ_FOREIGN_WAITER);
         return;
-    if (endpoint->pairs && !hqq_receive_arm(endpoint, fd) && endpoint->name_length != 0)
-        hqq_kernel_sendto(fd, &token, sizeof(token), (const struct sockaddr *)(const void *)&endpoint->name,
-                          endpoint->name_length);
-    hqq_lock_give(&endpoint->receive_lock);
+    }
+    memset(member, 0, sizeof(*member));
+    member->fd = fd;
+    member->event = *event;
+    member->inner = inner;
+    member->next = set->bucket[(unsigned)fd % MEMBER_BUCKETS];
+    set->bucket[(unsigned)fd % MEMBER_BUCKETS] = member;
+    hqq_add32_relaxed(&set->members, 1);
+    if (endpoint)
+        link_endpoint(set, member, endpoint);
+    else if (!inner)
+        hqq_add32_relaxed(&set->pending, 1);
+}
+
+/*
+ * Threads may sleep in a wait for the set already, and must learn of what the socket's ring holds: the socket is registered for
+ * output as well for a moment, which wakes them; they find the kernel's answer odd, and look.
+ */
+static void nudge(struct epoll *set, int epoll, int fd, const struct epoll_event *event, struct hqq_endpoint *endpoint)
+{
+    struct epoll_event wider = *event;
+    if (hqq_load32_relaxed(&set->waiters) == 0 || !hqq_receive_is_ready(endpoint, false))
+        return;
+    wider.events |= EPOLLOUT;
+    int saved = errno;
+    hqq_libc.epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &wider);
+    errno = saved;
+}
+
+static void note_change(int epoll, int operation, int fd, const struct epoll_event *event)
+{
+    bool is_inner = operation == EPOLL_CTL_ADD && is_set(fd, epoll);
+    struct epoll *inner = is_inner ? find_or_make(fd) : find(fd);
+    struct epoll *set =
+        operation == EPOLL_CTL_DEL || (!inner && !may_become_one(fd)) ? find(epoll) : find_or_make(epoll);
+    if (inner)
+        make_foreign(inner, 0);
+    if (!set)
+        return;
+    bool has_lock = hqq_lock_take(&set->lock);
+    struct member **place = place_of(set, fd);
+    if (operation == EPOLL_CTL_DEL) {
+        if (*place)
+            remove_member(set, place);
+    } else if (*place || inner || may_become_one(fd)) {
+        put_member(set, fd, event, inner);
+    }
+    if (has_lock)
+        hqq_lock_give(&set->lock);
+    struct hqq_endpoint *endpoint = operation != EPOLL_CTL_DEL ? hqq_endpoint_find(fd) : NULL;
+    if (endpoint && hqq_load32_relaxed(&endpoint->is_busy) != 0) {
+        hqq_receive_forget_report(endpoint); /* a socket that is added, or changed, is reported with what is there */
+        nudge(set, epoll, fd, event, endpoint);
+    }
 }
 
 int hqq_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 {
-    if (hqq_is_named(fd))
-        return hqq_face(hqq_named_epoll_ctl(epoll, operation, fd, event));
-    /* First what we know: once the kernel has it, another thread may be told of an event. */
-    bool is_set = hqq_start() && hqq_config_is_enabled() && !hqq_fork_is_borrowed();
+    struct hqq_object *object = hqq_fd_get(fd);
+    if (object && object->ops->epoll_ctl)
+        return hqq_face(object->ops->epoll_ctl(object, epoll, operation, fd, event));
     int result = hqq_libc.epoll_ctl(epoll, operation, fd, event);
-    if (result != 0 || !is_set)
+    if (result != 0 || !hqq_start() || !hqq_config_is_enabled() || hqq_ownership_is_borrowed())
         return result;
     int saved = errno;
-    struct hqq_epoll *nested = operation == EPOLL_CTL_ADD && is_epoll(fd, epoll) ? find_or_make(fd) : NULL;
-    if (nested)
-        hqq_epoll_poll_slow(nested);
-    struct hqq_epoll *set = operation == EPOLL_CTL_DEL || !may_be_ours(fd) ? find(epoll) : find_or_make(epoll);
-    if (set && hqq_lock_take(&set->lock)) {
-        struct member *member = member_of(set, fd);
-        if (operation == EPOLL_CTL_DEL) {
-            if (member)
-                remove_member(set, member);
-        } else if (member || may_be_ours(fd)) {
-            put_member(set, fd, event);
-            struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
-            if (endpoint && (event->events & KERNEL_KINDS || set->is_nested))
-                hqq_endpoint_demote(endpoint, fd);
-            if (endpoint && hqq_load32_relaxed(&set->waiters) != 0) {
-                hqq_endpoint_demote(endpoint, fd);
-                wake_waiters(endpoint, fd);
-            }
-            if (endpoint)
-                tell_again(endpoint);
-        }
-        hqq_lock_give(&set->lock);
-    }
+    note_change(epoll, operation, fd, event);
     errno = saved;
     return result;
 }
 
-bool hqq_epoll_knows(int fd)
-{
-    return (hqq_load_pointer_acquire(&all) != NULL || hqq_load32_relaxed(&hqq_named_count) != 0) &&
-           (unsigned)fd < HQQ_TABLE_SIZE;
-}
+/* ---- The life of a descriptor ------------------------------------------------------------------------------------ */
 
 void hqq_epoll_forget(int fd)
 {
     if (hqq_load32_relaxed(&hqq_named_count) != 0)
         hqq_named_epoll_forget(fd);
-    for (struct hqq_epoll *epoll = hqq_load_pointer_acquire(&all); epoll; epoll = epoll->next) {
-        if (hqq_load32_relaxed(&epoll->count) == 0 || !hqq_lock_take(&epoll->lock))
+    for (struct epoll *set = hqq_load_pointer_acquire(&all); set; set = set->next) {
+        if (hqq_load32_relaxed(&set->members) == 0)
             continue;
-        if (epoll->fd == fd) {
-            hqq_store32_relaxed(&epoll->count, 0);
-            epoll->is_nested = false;
-        } else {
-            struct member *member = member_of(epoll, fd);
-            if (member) {
-                remove_member(epoll, member);
-                /* The kernel goes on reporting the socket by its other descriptors. */
-                struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
-                if (endpoint && hqq_load32_relaxed(&endpoint->descriptors) > 1)
-                    hqq_endpoint_demote(endpoint, fd);
-            }
-        }
-        hqq_lock_give(&epoll->lock);
+        bool has_lock = hqq_lock_take(&set->lock);
+        struct member **place = place_of(set, fd);
+        struct hqq_endpoint *endpoint = *place ? (*place)->endpoint : NULL;
+        if (*place)
+            remove_member(set, place);
+        if (has_lock)
+            hqq_lock_give(&set->lock);
+        /* The kernel goes on reporting the socket by its other descriptors. */
+        if (endpoint && hqq_load32_relaxed(&endpoint->descriptors) > 1)
+            hqq_endpoint_make_foreign(endpoint, HQQ_FOREIGN_WAITER);
     }
 }
 
-void hqq_epoll_poll_slow(struct hqq_epoll *epoll)
+static void share(void *object, int fd, int duplicate)
 {
-    if (!hqq_lock_take(&epoll->lock))
+    struct epoll *set = object;
+    (void)fd;
+    if (!hqq_fd_prepare(duplicate)) {
+        make_foreign(set, 0);
         return;
-    epoll->is_nested = true;
-    for (uint32_t i = 0; i < hqq_load32_relaxed(&epoll->count); i++) {
-        int fd = epoll->members[i].fd;
-        struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
-        if (endpoint && hqq_load32_relaxed(&endpoint->park) == 0)
-            hqq_endpoint_demote(endpoint, fd);
     }
-    hqq_lock_give(&epoll->lock);
+    hqq_add32_relaxed(&set->descriptors, 1);
+    hqq_fd_set(duplicate, set);
 }
 
+static void leave(void *object, int fd, bool is_closing)
+{
+    struct epoll *set = object;
+    (void)is_closing;
+    hqq_fd_set(fd, NULL);
+    if (hqq_sub32_relaxed(&set->descriptors, 1) != 1)
+        return;
+    bool has_lock = hqq_lock_take(&set->lock);
+    for (int i = 0; i < MEMBER_BUCKETS; i++) {
+        while (set->bucket[i])
+            remove_member(set, &set->bucket[i]);
+    }
+    set->is_foreign = false;
+    if (has_lock)
+        hqq_lock_give(&set->lock);
+}
+
+const struct hqq_ops hqq_epoll_ops = {.family = HQQ_FAMILY_NONE, .share = share, .leave = leave};
+
+/* Sets live on in the child, where nobody waits for them yet; what waits for them in two processes is not seen. */
 void hqq_epoll_reset_locks(void)
 {
-    for (struct hqq_epoll *epoll = hqq_load_pointer_acquire(&all); epoll; epoll = epoll->next)
-        hqq_lock_reset(&epoll->lock);
+    hqq_lock_reset(&set_pool.lock);
+    hqq_lock_reset(&member_pool.lock);
+    for (struct epoll *set = hqq_load_pointer_acquire(&all); set; set = set->next) {
+        hqq_lock_reset(&set->lock);
+        hqq_store32_relaxed(&set->waiters, 0);
+    }
 }
 
-/* ---- Waiting --------------------------------------------------------------------------------------------------- */
+/* ---- As a descriptor that is waited for --------------------------------------------------------------------------- */
 
-struct waiting {
-    struct hqq_epoll *set;
+bool hqq_epoll_is_polled(struct hqq_object *object)
+{
+    struct epoll *set = (struct epoll *)(void *)object;
+    settle_pending(set);
+    if (!set->is_foreign)
+        make_foreign(set, 0);
+    return hqq_load32_relaxed(&set->members) != 0;
+}
+
+static bool has_data(struct epoll *set, int depth)
+{
+    bool has = false;
+    bool has_lock = hqq_lock_take(&set->lock);
+    for (int i = 0; i < MEMBER_BUCKETS && !has; i++) {
+        for (struct member *member = set->bucket[i]; member && !has; member = member->next) {
+            has =
+                member->endpoint && (member->event.events & READABLE) && hqq_receive_is_ready(member->endpoint, false);
+            has = has || (member->inner && depth < DEPTH && has_data(member->inner, depth + 1));
+        }
+    }
+    if (has_lock)
+        hqq_lock_give(&set->lock);
+    return has;
+}
+
+bool hqq_epoll_has_data(int fd)
+{
+    struct epoll *set = find(fd);
+    return set && has_data(set, 0);
+}
+
+/* ---- Waiting ------------------------------------------------------------------------------------------------------ */
+
+struct epoll_wait {
+    struct hqq_waiting wait; /* first */
+    struct epoll *set;
     int epoll;
     struct epoll_event *events;
     int count;
-    const sigset_t *mask;
-    struct hqq_watch watch;
-    struct epoll_event asked[HQQ_WATCHES]; /* by tag */
+    bool is_marked; /* a member is */
 };
 
-/* Collects the members that wait for input. */
-static void collect(struct waiting *waiting, struct hqq_epoll *epoll)
+/* Places are buckets times a power of two, and positions in them: members come and go while nobody holds the lock, so that a place may
+ * be passed twice or not at all; the next look finds it. */
+#define BUCKET_SHIFT 32
+
+static struct member *member_at(struct epoll *set, size_t *place)
 {
-    waiting->watch.count = 0;
-    waiting->watch.has_any_link = false;
-    waiting->watch.asleep_ns = 0;
-    if (!hqq_lock_take(&epoll->lock))
-        return;
-    for (uint32_t i = 0; i < hqq_load32_relaxed(&epoll->count); i++) {
-        const struct member *member = &epoll->members[i];
-        struct hqq_endpoint *endpoint = hqq_endpoint_find(member->fd);
-        if (!endpoint || !(member->event.events & READABLE))
-            continue;
-        bool is_kernels = (member->event.events & KERNEL_KINDS) != 0 || epoll->is_nested;
-        if (is_kernels && hqq_load32_relaxed(&endpoint->park) == 0)
-            hqq_endpoint_demote(endpoint, member->fd);
-        size_t tag = waiting->watch.count;
-        hqq_watch_add(&waiting->watch, member->fd, (uint32_t)tag);
-        if (waiting->watch.count > tag) {
-            waiting->asked[tag] = member->event;
-            waiting->watch.at[tag].is_edge = is_kernels || (member->event.events & EPOLLET) != 0;
+    size_t bucket = *place >> BUCKET_SHIFT, index = *place & UINT32_MAX;
+    for (; bucket < MEMBER_BUCKETS; bucket++, index = 0) {
+        struct member *member = set->bucket[bucket];
+        for (size_t i = 0; member && i < index; i++)
+            member = member->next;
+        if (member) {
+            *place = bucket << BUCKET_SHIFT | (index + 1);
+            return member;
         }
     }
-    hqq_lock_give(&epoll->lock);
+    *place = bucket << BUCKET_SHIFT;
+    return NULL;
 }
 
-static void leave(void *argument)
+static struct member *next_member(struct epoll_wait *epoll, size_t *place)
 {
-    struct waiting *waiting = argument;
-    hqq_sub32_relaxed(&waiting->set->waiters, 1);
-    hqq_watch_wake(&waiting->watch);
-}
-
-/* The kernel's own wait; ns: how long, HQQ_FOREVER for ever. epoll_pwait counts in ms: rounded up. */
-static int kernel_wait(struct waiting *waiting, uint64_t ns)
-{
-    int result;
-    hqq_add32_relaxed(&waiting->set->waiters, 1);
-    pthread_cleanup_push(leave, waiting);
-    if (ns == 0 || ns == HQQ_FOREVER) {
-        result = hqq_libc.epoll_pwait(waiting->epoll, waiting->events, waiting->count, ns == 0 ? 0 : -1, waiting->mask);
-    } else {
-        struct timespec timeout = hqq_timespec(ns);
-        result = hqq_libc.epoll_pwait2(waiting->epoll, waiting->events, waiting->count, &timeout, waiting->mask);
-        if (result < 0 && errno == ENOSYS) {
-            uint64_t ms = (ns + HQQ_NS_PER_MS - 1) / HQQ_NS_PER_MS;
-            result = hqq_libc.epoll_pwait(waiting->epoll, waiting->events, waiting->count,
-                                          ms < INT32_MAX ? (int)ms : INT32_MAX, waiting->mask);
-        }
+    struct member *member;
+    while ((member = member_at(epoll->set, place))) {
+        if (member->endpoint && (member->event.events & READABLE))
+            return member;
     }
-    pthread_cleanup_pop(1);
+    return NULL;
+}
+
+static struct hqq_endpoint *next(struct hqq_waiting *wait, size_t *place, bool *ret_is_edge)
+{
+    struct epoll_wait *epoll = (struct epoll_wait *)(void *)wait;
+    struct member *member = hqq_load32_relaxed(&epoll->set->busy) != 0 ? next_member(epoll, place) : NULL;
+    if (!member)
+        return NULL;
+    *ret_is_edge = (member->event.events & (EPOLLET | KERNEL_KINDS)) != 0;
+    wait->fd = member->fd;
+    return member->endpoint;
+}
+
+static void mark(struct hqq_waiting *wait, size_t place)
+{
+    struct epoll_wait *epoll = (struct epoll_wait *)(void *)wait;
+    size_t at = place - 1;
+    struct member *member = member_at(epoll->set, &at);
+    if (member)
+        epoll->is_marked = member->is_marked = true;
+}
+
+/* What has been taken from the kernel must be reported: where there is room for few events, it is asked for one less every other
+ * time, so that the marked members get their turn. */
+static int room_for_kernel(struct epoll_wait *epoll)
+{
+    if (!epoll->is_marked)
+        return epoll->count;
+    epoll->set->kernel_first = !epoll->set->kernel_first;
+    return epoll->set->kernel_first ? epoll->count : epoll->count - 1;
+}
+
+static int call(struct hqq_waiting *wait, const struct timespec *span)
+{
+    struct epoll_wait *epoll = (struct epoll_wait *)(void *)wait;
+    uint64_t ns = span ? (uint64_t)span->tv_sec * HQQ_NS_PER_S + (uint64_t)span->tv_nsec : HQQ_FOREVER;
+    if (ns == 0) {
+        int room = room_for_kernel(epoll);
+        return room == 0 ? 0 : hqq_libc.epoll_pwait(epoll->epoll, epoll->events, room, 0, wait->mask);
+    }
+    if (ns == HQQ_FOREVER)
+        return hqq_libc.epoll_pwait(epoll->epoll, epoll->events, epoll->count, -1, wait->mask);
+    int result = hqq_libc.epoll_pwait2(epoll->epoll, epoll->events, epoll->count, span, wait->mask);
+    if (result < 0 && errno == ENOSYS) {
+        uint64_t ms = (ns + HQQ_NS_PER_MS - 1) / HQQ_NS_PER_MS;
+        result = hqq_libc.epoll_pwait(epoll->epoll, epoll->events, epoll->count, ms < INT32_MAX ? (int)ms : INT32_MAX,
+                                      wait->mask);
+    }
     return result;
 }
 
-/* An edge for each arrival, and no more: what a ring held when the socket was given to the kernel is told once. */
-static void note_reported(struct hqq_endpoint *endpoint)
+/* An event that the kernel reports too has all that is ready. */
+static uint32_t events_of(const struct member *member)
 {
-    if (hqq_lock_take(&endpoint->receive_lock)) {
-        hqq_receive_note_told(endpoint);
-        hqq_lock_give(&endpoint->receive_lock);
-    }
+    uint32_t events = member->event.events & READABLE;
+    struct pollfd ready = {.fd = member->fd, .events = POLLOUT};
+    if ((member->event.events & EPOLLOUT) && hqq_kernel_poll_now(&ready, 1) > 0)
+        events |= (uint32_t)ready.revents & EPOLLOUT;
+    return events;
 }
 
-/* For the kernel: else an event of the same data is another descriptor's. */
-static bool is_readable(int fd)
+/* False: there is no room for it. */
+static bool add_event(struct epoll_wait *epoll, int *found, const struct member *member)
 {
-    struct pollfd ready = {.fd = fd, .events = POLLIN};
-    return hqq_kernel_poll_now(&ready, 1) > 0 && (ready.revents & POLLIN) != 0;
-}
-
-/* Takes out events of sockets that have but a token; adds those of sockets whose rings have something. */
-static int correct(struct waiting *waiting, int found)
-{
-    struct hqq_watch *watch = &waiting->watch;
-    for (size_t i = 0; i < watch->count; i++) /* before any of them loses a token, which two may share */
-        watch->at[i].is_readable = !watch->at[i].is_ready && is_readable(watch->at[i].fd);
-    for (size_t i = 0; i < watch->count; i++) {
-        const struct epoll_event *asked = &waiting->asked[watch->at[i].tag];
-        int at = 0;
-        while (at < found &&
-               !(waiting->events[at].data.u64 == asked->data.u64 && waiting->events[at].events & READABLE))
-            at++;
-        if (watch->at[i].is_ready) {
-            if (watch->at[i].is_edge)
-                note_reported(watch->at[i].endpoint);
-            if (at < found)
-                continue;
-            for (at = 0; at < found && waiting->events[at].data.u64 != asked->data.u64; at++) {
-            }
-            if (at < found) {
-                waiting->events[at].events |= asked->events & READABLE;
-            } else if (found < waiting->count) {
-                waiting->events[found].events = asked->events & READABLE;
-                waiting->events[found++].data = asked->data;
-            }
-        } else if (at < found && !(asked->events & EPOLLONESHOT) && watch->at[i].is_readable &&
-                   !hqq_watch_is_ready(watch, i)) {
-            waiting->events[at].events &= ~(uint32_t)READABLE;
-            if (waiting->events[at].events == 0)
-                waiting->events[at] = waiting->events[--found];
-        } else if (at < found && watch->at[i].is_edge) {
-            note_reported(watch->at[i].endpoint);
+    for (int i = 0; i < *found; i++) {
+        if (epoll->events[i].data.u64 == member->event.data.u64) {
+            epoll->events[i].events |= member->event.events & READABLE;
+            return true;
         }
+    }
+    if (*found == epoll->count)
+        return false;
+    epoll->events[*found].events = events_of(member);
+    epoll->events[*found].data = member->event.data;
+    *found += 1;
+    return true;
+}
+
+static int merge(struct hqq_waiting *wait, int found)
+{
+    struct epoll_wait *epoll = (struct epoll_wait *)(void *)wait;
+    size_t place = 0;
+    struct member *member;
+    epoll->is_marked = false;
+    while ((member = next_member(epoll, &place))) {
+        if (!member->is_marked)
+            continue;
+        member->is_marked = false;
+        if (add_event(epoll, &found, member) && (member->event.events & (EPOLLET | KERNEL_KINDS)))
+            hqq_receive_report(member->endpoint);
     }
     return found;
 }
 
-static int wait_for(struct waiting *waiting, uint64_t until_ns, bool is_now)
+static void count(struct hqq_waiting *wait, bool is_asleep)
 {
-    struct hqq_watch *watch = &waiting->watch;
-    for (;;) {
-        size_t ready = hqq_watch_look(watch);
-        int result;
-        if (ready != 0 && waiting->set->was_full) {
-            result = 0; /* ours alone, so that they get their turn where there is room for few */
-            waiting->set->was_full = false;
-        } else if (ready != 0 || is_now) {
-            result = kernel_wait(waiting, 0);
-            waiting->set->was_full = result == waiting->count;
-        } else {
-            if (hqq_watch_spin(watch))
-                continue;
-            uint64_t left = hqq_clock_left(until_ns);
-            result = kernel_wait(waiting, hqq_watch_arm(watch) ? left : 0);
+    struct epoll_wait *epoll = (struct epoll_wait *)(void *)wait;
+    hqq_add32_relaxed(&epoll->set->waiters, is_asleep ? 1 : UINT32_MAX);
+    hqq_fence_full(); /* edge E1 */
+}
+
+static const struct hqq_waiting_adapter adapter = {
+    .next = next, .mark = mark, .call = call, .merge = merge, .count = count};
+
+/* True if the arguments are such that the kernel need not see them first. */
+static bool is_sound(const struct epoll_event *events, int max)
+{
+    return max > 0 && max <= INT32_MAX / (int)sizeof(*events) &&
+           !hqq_is_bad_address(events, (size_t)max * sizeof(*events));
+}
+
+/* Events of sockets that were registered for more than the program asked for (nudge): what it did not ask for is taken out, and the
+ * registration put right. Returns how many are left. */
+static int without_nudges(struct epoll_wait *epoll, int found)
+{
+    int kept = 0;
+    for (int i = 0; i < found; i++) {
+        size_t place = 0;
+        struct member *member = NULL;
+        if (epoll->events[i].events & EPOLLOUT) {
+            while ((member = next_member(epoll, &place)) && member->event.data.u64 != epoll->events[i].data.u64) {
+            }
         }
-        if (result < 0)
-            return result;
-        if (!is_now && ready == 0 && result == 0)
-            hqq_watch_look(watch);
-        int found = correct(waiting, result);
-        if (found != 0 || is_now || (until_ns != HQQ_FOREVER && hqq_clock_ns() >= until_ns))
+        if (member && !(member->event.events & EPOLLOUT)) {
+            epoll->events[i].events &= ~(uint32_t)EPOLLOUT;
+            hqq_libc.epoll_ctl(epoll->epoll, EPOLL_CTL_MOD, member->fd, &member->event);
+        }
+        if (epoll->events[i].events != 0)
+            epoll->events[kept++] = epoll->events[i];
+    }
+    return kept;
+}
+
+/* A wait for those of a set that are none of AF_HQQ's. */
+static int wait_in(struct epoll *set, int epoll, struct epoll_event *events, int max, uint64_t until_ns, bool is_now,
+                   const sigset_t *mask)
+{
+    struct epoll_wait wait = {
+        .wait = {.adapter = &adapter, .mask = mask, .until_ns = until_ns, .is_now = is_now},
+        .set = set,
+        .epoll = epoll,
+        .events = events,
+        .count = max,
+    };
+    settle_pending(set);
+    for (;;) {
+        int found = hqq_waiting_run(&wait.wait);
+        if (found <= 0 || hqq_load32_relaxed(&set->busy) == 0)
+            return found;
+        found = without_nudges(&wait, found);
+        if (found != 0 || is_now)
             return found;
     }
 }
 
-/* True if the arguments are such that the kernel need not see them first. */
-static bool is_sound(const struct epoll_event *events, int count)
+static struct epoll *set_of(int epoll, const struct epoll_event *events, int max)
 {
-    return count > 0 && count <= INT32_MAX / (int)sizeof(*events) &&
-           !hqq_is_bad_address(events, (size_t)count * sizeof(*events));
+    struct epoll *set = find(epoll);
+    return set && hqq_load32_relaxed(&set->members) != 0 && is_sound(events, max) ? set : NULL;
 }
 
-/* True if there is anything for us to do; then waiting is set. */
-static bool begin(struct waiting *waiting, int epoll, struct epoll_event *events, int count, const sigset_t *mask)
+static int wait_plainly(int epoll, struct epoll_event *events, int max, uint64_t span_ns, const sigset_t *mask)
 {
-    struct hqq_epoll *set = hqq_start() && hqq_config_is_enabled() ? find_or_make(epoll) : NULL;
-    if (!set || !is_sound(events, count))
-        return false;
-    waiting->set = set;
-    waiting->epoll = epoll;
-    waiting->events = events;
-    waiting->count = count;
-    waiting->mask = mask;
-    collect(waiting, set);
-    return true;
-}
-
-static bool has_named(int epoll, const struct epoll_event *events, int count)
-{
-    return __builtin_expect(hqq_load32_relaxed(&hqq_named_count) != 0, 0) && is_sound(events, count) &&
-           hqq_named_epoll_knows(epoll);
-}
-
-int hqq_epoll_wait_sockets(int epoll, struct epoll_event *events, int count, uint64_t span_ns, const sigset_t *mask)
-{
-    struct waiting waiting;
-    if (begin(&waiting, epoll, events, count, mask))
-        return wait_for(&waiting, span_ns == 0 ? 0 : hqq_deadline_after(hqq_clock_ns(), span_ns), span_ns == 0);
     uint64_t ms = span_ns / HQQ_NS_PER_MS + (span_ns % HQQ_NS_PER_MS != 0);
-    return hqq_libc.epoll_pwait(epoll, events, count,
+    return hqq_libc.epoll_pwait(epoll, events, max,
                                 span_ns == HQQ_FOREVER ? -1
                                 : ms < INT32_MAX       ? (int)ms
                                                        : INT32_MAX,
                                 mask);
 }
 
-static uint64_t until_ms(int timeout_ms)
+/* ---- With sockets of AF_HQQ --------------------------------------------------------------------------------------- */
+
+static int wait_others(int epoll, struct epoll_event *events, int max, uint64_t span_ns, const sigset_t *mask)
 {
-    return timeout_ms > 0 ? hqq_deadline_after(hqq_clock_ns(), (uint64_t)timeout_ms * HQQ_NS_PER_MS) : HQQ_FOREVER;
+    struct epoll *set = set_of(epoll, events, max);
+    if (!set)
+        return wait_plainly(epoll, events, max, span_ns, mask);
+    uint64_t until = span_ns == 0 ? 0 : hqq_deadline_after(hqq_clock_ns(), span_ns);
+    return wait_in(set, epoll, events, max, until, span_ns == 0, mask);
 }
 
-/* A socket of AF_HQQ may have come into the set during the wait. True if nothing but its knocks was found, and they have
- * been dropped: the wait is to go on, for it too. */
+static bool has_named(int epoll, const struct epoll_event *events, int max)
+{
+    return __builtin_expect(hqq_load32_relaxed(&hqq_named_count) != 0, 0) && is_sound(events, max) &&
+           hqq_named_epoll_knows(epoll);
+}
+
+static int wait_named(int epoll, struct epoll_event *events, int max, uint64_t until_ns, bool is_now,
+                      const sigset_t *mask)
+{
+    return hqq_face(hqq_named_epoll_wait(epoll, events, max, until_ns, is_now, mask, wait_others));
+}
+
+/* A socket of AF_HQQ may have come into the set during the wait. True if nothing but its knocks was found, and they have been
+ * dropped: the wait is to go on, for it too. */
 static bool found_only_knocks(struct epoll_event *events, int *result)
 {
     if (__builtin_expect(*result <= 0 || hqq_load32_relaxed(&hqq_named_count) == 0, 1))
@@ -436,49 +617,45 @@ static bool found_only_knocks(struct epoll_event *events, int *result)
     return *result == 0;
 }
 
+/* ---- The calls ----------------------------------------------------------------------------------------------------- */
+
+static uint64_t until_ms(int timeout_ms)
+{
+    return timeout_ms > 0 ? hqq_deadline_after(hqq_clock_ns(), (uint64_t)timeout_ms * HQQ_NS_PER_MS) : HQQ_FOREVER;
+}
+
 int hqq_epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout_ms, const sigset_t *mask)
 {
-    struct waiting waiting;
     if (has_named(epoll, events, count))
-        return hqq_named_epoll_wait(epoll, events, count, until_ms(timeout_ms), timeout_ms == 0, mask);
-    int result = begin(&waiting, epoll, events, count, mask)
-                     ? wait_for(&waiting, until_ms(timeout_ms), timeout_ms == 0)
+        return wait_named(epoll, events, count, until_ms(timeout_ms), timeout_ms == 0, mask);
+    struct epoll *set = set_of(epoll, events, count);
+    int result = set ? wait_in(set, epoll, events, count, until_ms(timeout_ms), timeout_ms == 0, mask)
                      : hqq_libc.epoll_pwait(epoll, events, count, timeout_ms, mask);
     if (!found_only_knocks(events, &result) || timeout_ms == 0)
         return result;
-    return hqq_named_epoll_wait(epoll, events, count, until_ms(timeout_ms), false, mask);
+    return wait_named(epoll, events, count, until_ms(timeout_ms), false, mask);
 }
 
 int hqq_epoll_wait(int epoll, struct epoll_event *events, int count, int timeout_ms)
 {
-    struct waiting waiting;
-    if (has_named(epoll, events, count))
-        return hqq_named_epoll_wait(epoll, events, count, until_ms(timeout_ms), timeout_ms == 0, NULL);
-    int result = begin(&waiting, epoll, events, count, NULL) ? wait_for(&waiting, until_ms(timeout_ms), timeout_ms == 0)
-                                                             : hqq_libc.epoll_wait(epoll, events, count, timeout_ms);
-    if (!found_only_knocks(events, &result) || timeout_ms == 0)
-        return result;
-    return hqq_named_epoll_wait(epoll, events, count, until_ms(timeout_ms), false, NULL);
+    if (!set_of(epoll, events, count) && hqq_load32_relaxed(&hqq_named_count) == 0)
+        return hqq_libc.epoll_wait(epoll, events, count, timeout_ms);
+    return hqq_epoll_pwait(epoll, events, count, timeout_ms, NULL);
 }
 
 int hqq_epoll_pwait2(int epoll, struct epoll_event *events, int count, const struct timespec *timeout,
                      const sigset_t *mask)
 {
-    struct waiting waiting;
-    bool is_bad = timeout && (hqq_is_bad_address(timeout, sizeof(*timeout)) || timeout->tv_sec < 0 ||
-                              timeout->tv_nsec < 0 || timeout->tv_nsec >= (long)HQQ_NS_PER_S);
-    bool is_named = !is_bad && has_named(epoll, events, count);
-    if (is_bad || (!is_named && !begin(&waiting, epoll, events, count, mask)))
+    struct epoll *set = set_of(epoll, events, count);
+    bool is_named = hqq_waiting_is_valid(timeout) && has_named(epoll, events, count);
+    if (!hqq_waiting_is_valid(timeout) || (!is_named && !set))
         return hqq_libc.epoll_pwait2(epoll, events, count, timeout, mask);
-    uint64_t until = HQQ_FOREVER;
     bool is_now = timeout && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
-    if (timeout && (uint64_t)timeout->tv_sec < HQQ_FOREVER / HQQ_NS_PER_S - 1)
-        until =
-            hqq_deadline_after(hqq_clock_ns(), (uint64_t)timeout->tv_sec * HQQ_NS_PER_S + (uint64_t)timeout->tv_nsec);
+    uint64_t until = hqq_deadline_in(timeout);
     if (is_named)
-        return hqq_named_epoll_wait(epoll, events, count, until, is_now, mask);
-    int result = wait_for(&waiting, is_now ? 0 : until, is_now);
+        return wait_named(epoll, events, count, until, is_now, mask);
+    int result = wait_in(set, epoll, events, count, is_now ? 0 : until, is_now, mask);
     if (!found_only_knocks(events, &result) || is_now)
         return result;
-    return hqq_named_epoll_wait(epoll, events, count, until, false, mask);
+    return wait_named(epoll, events, count, until, false, mask);
 }

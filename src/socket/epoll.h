@@ -1,38 +1,32 @@
 /*
- * Which sockets of ours are in which epoll sets. The sets are the kernel's; what is kept here is what the app asked for,
- * so that datagrams in rings can be reported as the kernel would.
+ * Epoll sets that have, or may get, endpoints as members. The sets are the kernel's; what is kept here is what the program asked for, so
+ * that datagrams in rings can be reported as the kernel would. A set is an object of the table of descriptors, so duplicates of its
+ * descriptor are one set.
+ *
+ * A set that is polled itself, or is a member of another one, makes its endpoints foreign: what waits for it sleeps in the kernel.
  */
 #ifndef HQQ_SOCKET_EPOLL_H
 #define HQQ_SOCKET_EPOLL_H
 
 #include <stdbool.h>
 
-#include "socket/endpoint.h"
+#include "runtime/fdtable.h"
 
-struct hqq_epoll;
+extern const struct hqq_ops hqq_epoll_ops;
 
-extern hqq_atomic_pointer hqq_epolls[HQQ_TABLE_SIZE];
+/* A set was made, with this descriptor. */
+void hqq_epoll_made(int fd);
 
-/* True if this descriptor is an epoll set with sockets of ours, or may be in one. */
-bool hqq_epoll_knows(int fd);
-
-/* The descriptor is closed: as a set, and as a member of others. */
+/* A descriptor is closed: as a member of sets. */
 void hqq_epoll_forget(int fd);
 
-void hqq_epoll_poll_slow(struct hqq_epoll *epoll);
+/* Somebody polls a set. True if it has endpoints. */
+bool hqq_epoll_is_polled(struct hqq_object *object);
 
-/* Somebody polls this descriptor: if it is an epoll set its sockets are served by the kernel, as such a wait sees the
- * kernel's queues alone. */
-static inline void hqq_epoll_is_polled(int fd)
-{
-    if ((unsigned)fd >= HQQ_TABLE_SIZE)
-        return;
-    struct hqq_epoll *epoll = hqq_load_pointer_acquire(&hqq_epolls[fd]);
-    if (__builtin_expect(epoll != NULL, 0))
-        hqq_epoll_poll_slow(epoll);
-}
+/* True if the descriptor is of a set, and a member of it has something in a ring; also of a set within. */
+bool hqq_epoll_has_data(int fd);
 
-/* After a fork. */
+/* In a child of a fork. */
 void hqq_epoll_reset_locks(void);
 
 #endif

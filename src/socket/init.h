@@ -16,7 +16,7 @@ void hqq_socket_init(bool is_preload);
  * and in a vfork child, where it does nothing. Other calls may follow: they take the kernel's way. */
 void hqq_socket_exit(void);
 
-/* The process is about to execute another program, which may fail: its links are handed over to whoever has the sockets
+/* The process is about to execute another program, which may fail: its channels are handed off to whoever has the sockets
  * then. Async-signal-safe; does nothing in a vfork child. */
 void hqq_socket_exec(void);
 
@@ -29,6 +29,9 @@ void hqq_socket_fork_child(void);
  * of an earlier one. Any number, negative ones are ignored; nothing happens in a vfork child, whose descriptors are not
  * its parent's. Nearly free; async-signal-safe. */
 void hqq_socket_created(int fd);
+
+/* The same of an epoll set, which is known from its beginning. */
+void hqq_socket_created_set(int fd);
 
 /* Gives a socket to the kernel for good: it is about to be read in ways that see the kernel's queue only. Ignores
  * descriptors that are none of ours, and does nothing in a vfork child. Async-signal-safe. */

@@ -9,26 +9,22 @@
 #include <hqq/link.h>
 #include <hqq/socket.h>
 
+#include "endpoint/life.h"
+#include "endpoint/passed.h"
 #include "platform/clock.h"
-#include "socket/adopt.h"
-#include "socket/endpoint.h"
+#include "runtime/cursor.h"
+#include "runtime/libc.h"
 #include "socket/face.h"
-#include "socket/fork.h"
-#include "socket/gather.h"
-#include "socket/libc.h"
-#include "socket/named.h"
+#include "socket/lookup.h"
 #include "socket/options.h"
-#include "socket/receive.h"
-#include "socket/send.h"
 
 /* ---- Sending --------------------------------------------------------------------------------------------------- */
 
 ssize_t hqq_sendto(int fd, const void *data, size_t length, int flags, const struct sockaddr *address,
                    socklen_t address_length)
 {
-    struct hqq_endpoint *endpoint = hqq_adopt_to_send(fd, address, address_length);
-    bool is_named = !endpoint && hqq_is_named(fd);
-    if (!is_named && (!endpoint || address_length > sizeof(struct sockaddr_un)))
+    struct hqq_object *object = hqq_lookup_sender(fd, address, address_length);
+    if (!object || address_length > object->ops->address_max)
         return hqq_libc.sendto(fd, data, length, flags, address, address_length);
     union {
         const void *in;
@@ -37,21 +33,19 @@ ssize_t hqq_sendto(int fd, const void *data, size_t length, int flags, const str
     struct iovec part = {.iov_base = constless.out, .iov_len = length};
     struct msghdr message = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_name = address_of.out, .msg_namelen = address ? address_length : 0};
-    if (is_named)
-        return hqq_face_size(hqq_named_send(fd, &message, flags));
-    return hqq_send_message(endpoint, fd, &message, flags);
+    return hqq_face_size(object->ops->send(object, fd, &message, flags));
 }
 
 ssize_t hqq_send(int fd, const void *data, size_t length, int flags)
 {
-    if (!hqq_endpoint_find(fd) && !hqq_is_named(fd))
+    if (!hqq_fd_server(fd))
         return hqq_libc.send(fd, data, length, flags);
     return hqq_sendto(fd, data, length, flags, NULL, 0);
 }
 
 ssize_t hqq_write(int fd, const void *data, size_t length)
 {
-    if (!hqq_endpoint_find(fd) && !hqq_is_named(fd))
+    if (!hqq_fd_server(fd))
         return hqq_libc.write(fd, data, length);
     return hqq_sendto(fd, data, length, 0, NULL, 0);
 }
@@ -61,39 +55,41 @@ static bool is_readable_header(const struct msghdr *message)
     return !hqq_is_bad_address(message, sizeof(*message));
 }
 
+/* False: the kernel's, whatever it sends. */
+static bool may_be_served(int fd)
+{
+    if (hqq_fd_get(fd) == NULL && hqq_start())
+        hqq_adopt_unknown(fd);
+    const struct hqq_object *object = hqq_fd_get(fd);
+    return object && object != &hqq_fd_plain;
+}
+
 /* A message of a descriptor that is none of ours is the kernel's to read first: it may lie anywhere. */
 static ssize_t send_elsewhere(int fd, const struct msghdr *message, int flags)
 {
     ssize_t result = hqq_libc.sendmsg(fd, message, flags);
-    if (result >= 0 && hqq_endpoint_first() && message->msg_controllen != 0 && !hqq_fork_is_borrowed())
-        hqq_options_see_passed(message);
+    if (result >= 0 && hqq_endpoint_first() && message->msg_controllen != 0 && !hqq_ownership_is_borrowed())
+        hqq_passed_see(message);
     return result;
 }
 
 ssize_t hqq_sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    if (hqq_table_get(fd) == NULL)
-        hqq_adopt_unknown(fd);
-    if (hqq_table_get(fd) == HQQ_TABLE_PLAIN || hqq_table_get(fd) == NULL || !is_readable_header(message))
+    if (!may_be_served(fd) || !is_readable_header(message))
         return send_elsewhere(fd, message, flags);
-    if (hqq_is_named(fd))
-        return hqq_face_size(hqq_named_send(fd, message, flags));
-    struct hqq_endpoint *endpoint = hqq_adopt_to_send(fd, message->msg_name, message->msg_namelen);
-    if (!endpoint)
+    struct hqq_object *object = hqq_lookup_sender(fd, message->msg_name, message->msg_namelen);
+    if (!object)
         return send_elsewhere(fd, message, flags);
-    if (message->msg_controllen != 0)
-        hqq_options_see_passed(message);
-    if (message->msg_namelen > sizeof(struct sockaddr_un))
+    if (message->msg_namelen > object->ops->address_max)
         return hqq_libc.sendmsg(fd, message, flags);
-    return hqq_send_message(endpoint, fd, message, flags);
+    return hqq_face_size(object->ops->send(object, fd, message, flags));
 }
 
 ssize_t hqq_writev(int fd, const struct iovec *parts, int count)
 {
-    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
-    bool is_named = !endpoint && hqq_is_named(fd);
+    struct hqq_object *object = hqq_fd_server(fd);
     size_t length = 0;
-    if ((!endpoint && !is_named) || count < 0 || count > IOV_MAX || hqq_fork_is_vfork_child() ||
+    if (!object || count < 0 || count > IOV_MAX || hqq_ownership_is_vfork_child() ||
         !hqq_vector_length(parts, (size_t)count, &length) || length == 0) /* writev(2) of nothing sends nothing */
         return hqq_libc.writev(fd, parts, count);
     union {
@@ -101,14 +97,12 @@ ssize_t hqq_writev(int fd, const struct iovec *parts, int count)
         struct iovec *out;
     } constless = {.in = parts};
     struct msghdr message = {.msg_iov = constless.out, .msg_iovlen = (size_t)count};
-    if (is_named)
-        return hqq_face_size(hqq_named_send(fd, &message, 0));
-    return hqq_send_message(endpoint, fd, &message, 0);
+    return hqq_face_size(object->ops->send(object, fd, &message, 0));
 }
 
 ssize_t hqq_pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
 {
-    if ((!hqq_endpoint_find(fd) && !hqq_is_named(fd)) || offset != -1 || flags != 0)
+    if (!hqq_fd_server(fd) || offset != -1 || flags != 0)
         return hqq_libc.pwritev2(fd, parts, count, offset, flags);
     return hqq_writev(fd, parts, count);
 }
@@ -116,15 +110,12 @@ ssize_t hqq_pwritev2(int fd, const struct iovec *parts, int count, off_t offset,
 /* The kernel's rules: at most UIO_MAXIOV messages; an error after the first is told by the count alone. */
 int hqq_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
-    if (hqq_table_get(fd) == NULL)
-        hqq_adopt_unknown(fd);
-    if (hqq_table_get(fd) == HQQ_TABLE_PLAIN || hqq_table_get(fd) == NULL || count == 0 ||
-        hqq_is_bad_address(messages, sizeof(*messages)) ||
-        (!hqq_is_named(fd) && !hqq_adopt_to_send(fd, messages->msg_hdr.msg_name, messages->msg_hdr.msg_namelen))) {
+    if (!may_be_served(fd) || count == 0 || hqq_is_bad_address(messages, sizeof(*messages)) ||
+        !hqq_lookup_sender(fd, messages->msg_hdr.msg_name, messages->msg_hdr.msg_namelen)) {
         int result = hqq_libc.sendmmsg(fd, messages, count, flags);
-        for (int i = 0; i < result && hqq_endpoint_first() && !hqq_fork_is_borrowed(); i++) {
+        for (int i = 0; i < result && hqq_endpoint_first() && !hqq_ownership_is_borrowed(); i++) {
             if (messages[i].msg_hdr.msg_controllen != 0)
-                hqq_options_see_passed(&messages[i].msg_hdr);
+                hqq_passed_see(&messages[i].msg_hdr);
         }
         return result;
     }
@@ -146,43 +137,40 @@ int hqq_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 
 /* ---- Receiving ------------------------------------------------------------------------------------------------- */
 
-/* From an endpoint, or NULL: from a socket of AF_HQQ. */
-static ssize_t receive_message(struct hqq_endpoint *endpoint, int fd, struct msghdr *message, int flags)
+static ssize_t receive_message(struct hqq_object *object, int fd, struct msghdr *message, int flags)
 {
-    if (__builtin_expect(!endpoint, 0))
-        return hqq_face_size(hqq_named_receive(fd, message, flags));
-    return hqq_receive(endpoint, fd, message, flags);
+    return hqq_face_size(object->ops->receive(object, fd, message, flags));
 }
 
-static ssize_t receive(struct hqq_endpoint *endpoint, int fd, void *data, size_t capacity, int flags)
+static ssize_t receive(struct hqq_object *object, int fd, void *data, size_t capacity, int flags)
 {
     struct iovec part = {.iov_base = data, .iov_len = capacity};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    return receive_message(endpoint, fd, &message, flags);
+    return receive_message(object, fd, &message, flags);
 }
 
 ssize_t hqq_recv(int fd, void *data, size_t capacity, int flags)
 {
-    struct hqq_endpoint *endpoint = hqq_adopt_to_receive(fd);
-    if (!endpoint && !hqq_is_named(fd))
+    struct hqq_object *object = hqq_lookup_receiver(fd);
+    if (!object)
         return hqq_libc.recv(fd, data, capacity, flags);
-    return receive(endpoint, fd, data, capacity, flags);
+    return receive(object, fd, data, capacity, flags);
 }
 
 ssize_t hqq_recvfrom(int fd, void *data, size_t capacity, int flags, struct sockaddr *address,
                      socklen_t *address_length)
 {
-    struct hqq_endpoint *endpoint = hqq_adopt_to_receive(fd);
+    struct hqq_object *object = hqq_lookup_receiver(fd);
     bool is_bad = address && (hqq_is_bad_address(address_length, sizeof(*address_length)) ||
                               hqq_is_bad_address(address, *address_length) || *address_length > INT_MAX);
-    if (is_bad && hqq_is_named(fd)) /* the kernel has no datagram to find that out with */
+    if (is_bad && object && object->ops->is_unseen) /* the kernel has no datagram to find that out with */
         return hqq_face_size(-EFAULT);
-    if (is_bad || (!endpoint && !hqq_is_named(fd)))
+    if (is_bad || !object)
         return hqq_libc.recvfrom(fd, data, capacity, flags, address, address_length);
     struct iovec part = {.iov_base = data, .iov_len = capacity};
     struct msghdr message = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_name = address, .msg_namelen = address ? *address_length : 0};
-    ssize_t result = receive_message(endpoint, fd, &message, flags);
+    ssize_t result = receive_message(object, fd, &message, flags);
     if (result >= 0 && address)
         *address_length = message.msg_namelen;
     return result;
@@ -190,12 +178,12 @@ ssize_t hqq_recvfrom(int fd, void *data, size_t capacity, int flags, struct sock
 
 ssize_t hqq_recvmsg(int fd, struct msghdr *message, int flags)
 {
-    struct hqq_endpoint *endpoint = hqq_adopt_to_receive(fd);
-    if ((!endpoint && !hqq_is_named(fd)) || !is_readable_header(message) || message->msg_namelen > INT_MAX ||
+    struct hqq_object *object = hqq_lookup_receiver(fd);
+    if (!object || !is_readable_header(message) || message->msg_namelen > INT_MAX ||
         hqq_is_bad_address(message->msg_name, message->msg_name ? message->msg_namelen : 0))
         return hqq_libc.recvmsg(fd, message, flags);
     struct msghdr copy = *message; /* untouched on failure */
-    ssize_t result = receive_message(endpoint, fd, &copy, flags);
+    ssize_t result = receive_message(object, fd, &copy, flags);
     if (result >= 0) {
         message->msg_namelen = message->msg_name ? copy.msg_namelen : 0;
         message->msg_controllen = copy.msg_controllen;
@@ -207,18 +195,18 @@ ssize_t hqq_recvmsg(int fd, struct msghdr *message, int flags)
 
 ssize_t hqq_read(int fd, void *data, size_t capacity)
 {
-    struct hqq_endpoint *endpoint = hqq_adopt_to_receive(fd);
-    if (!endpoint && !hqq_is_named(fd))
+    struct hqq_object *object = hqq_lookup_receiver(fd);
+    if (!object)
         return hqq_libc.read(fd, data, capacity);
     if (capacity == 0) /* read(2) of nothing takes no datagram */
         return 0;
-    return receive(endpoint, fd, data, capacity, 0);
+    return receive(object, fd, data, capacity, 0);
 }
 
-ssize_t hqq_readv(int fd, const struct iovec *parts, int count)
+static ssize_t read_parts(int fd, const struct iovec *parts, int count, int flags)
 {
-    struct hqq_endpoint *endpoint = hqq_adopt_to_receive(fd);
-    if ((!endpoint && !hqq_is_named(fd)) || count < 0 || count > IOV_MAX)
+    struct hqq_object *object = hqq_lookup_receiver(fd);
+    if (!object || count < 0 || count > IOV_MAX)
         return hqq_libc.readv(fd, parts, count);
     union {
         const struct iovec *in;
@@ -228,22 +216,27 @@ ssize_t hqq_readv(int fd, const struct iovec *parts, int count)
     struct msghdr message = {.msg_iov = constless.out, .msg_iovlen = (size_t)count};
     if (hqq_vector_length(parts, (size_t)count, &capacity) && capacity == 0)
         return 0;
-    return receive_message(endpoint, fd, &message, 0);
+    return receive_message(object, fd, &message, flags);
+}
+
+ssize_t hqq_readv(int fd, const struct iovec *parts, int count)
+{
+    return read_parts(fd, parts, count, 0);
 }
 
 ssize_t hqq_preadv2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
 {
-    if ((!hqq_adopt_to_receive(fd) && !hqq_is_named(fd)) || offset != -1 || flags != 0)
+    if (!hqq_lookup_receiver(fd) || offset != -1 || (flags & ~RWF_NOWAIT) != 0)
         return hqq_libc.preadv2(fd, parts, count, offset, flags);
-    return hqq_readv(fd, parts, count);
+    return read_parts(fd, parts, count, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
 }
 
 /* The kernel looks at the time-out only after each datagram, and reports an error that comes later with the next call;
  * here it is found again by that call. */
 int hqq_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
 {
-    struct hqq_endpoint *endpoint = hqq_adopt_to_receive(fd);
-    if ((!endpoint && !hqq_is_named(fd)) || count == 0 || hqq_is_bad_address(messages, sizeof(*messages)))
+    struct hqq_object *object = hqq_lookup_receiver(fd);
+    if (!object || count == 0 || hqq_is_bad_address(messages, sizeof(*messages)))
         return hqq_libc.recvmmsg(fd, messages, count, flags, timeout);
     if (timeout && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= 1000000000)) {
         errno = EINVAL;

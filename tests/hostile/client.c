@@ -67,6 +67,7 @@ int scene_use(const struct scene *scene)
     if (hqq_socket_status(fd, &status) != 0)
         fail_of("status", 0);
     figures->honest_ring = status.sent_ring;
+    figures->honest_answers_ring = status.received_ring;
     hqq_close(fd);
     figures->has_client_ended = true;
     return 0;

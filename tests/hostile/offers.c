@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sched.h>
+#include <stdalign.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -11,13 +12,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "channel/channel.h"
+#include "channel/rendezvous.h"
 #include "layout/layout.h"
-#include "socket/config.h"
-#include "socket/pair.h"
-#include "socket/rendezvous.h"
-#include "socket/start.h"
+#include "layout/superblock.h"
+#include "runtime/config.h"
+#include "runtime/started.h"
 
-#define OFFER_MAGIC UINT64_C(0x4851515f4f465231)
+#define OFFER_MAGIC UINT64_C(0x4851515f4f465232)     /* "HQQ_OFR2" */
+#define OLD_OFFER_MAGIC UINT64_C(0x4851515f4f465231) /* of the protocol before */
+#define OLD_BLOCK_MAGIC UINT64_C(0x4851515f43484e31)
 #define MOST 254 /* descriptors of one message: the kernel takes one less */
 
 /* ---- Calling --------------------------------------------------------------------------------------------------- */
@@ -91,18 +95,17 @@ static void offer(const struct scene *scene, int fd)
 /* A memfd with the content of a proper region, or zeros; 0 bytes: as many as that has. */
 static int memory(const struct scene *scene, bool is_region, off_t bytes, int seals)
 {
-    struct hqq_pair *pair;
+    struct hqq_channel *channel;
     int honest;
-    if (hqq_pair_create(rule_of(scene), &honest, &pair) != 0)
+    if (hqq_channel_create(rule_of(scene), &honest, &channel) != 0)
         heavy_fail("a region can't be made");
     int fd = memfd_create("hostile", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    size_t length = pair->mapping.length;
+    size_t length = channel->mapping.length;
     if (fd < 0 || ftruncate(fd, (off_t)length) != 0)
         heavy_fail("memfd: %s", strerror(errno));
-    if (is_region && pwrite(fd, pair->mapping.base, length, 0) != (ssize_t)length)
+    if (is_region && pwrite(fd, channel->mapping.base, length, 0) != (ssize_t)length)
         heavy_fail("memfd: %s", strerror(errno));
-    hqq_pair_drop(pair);
-    hqq_pair_drop(pair);
+    hqq_channel_drop(channel);
     close(honest);
     if (bytes != 0 && ftruncate(fd, bytes) != 0)
         heavy_fail("a memfd of %lld bytes: %s", (long long)bytes, strerror(errno));
@@ -117,7 +120,7 @@ void offer_misshapen(const struct scene *scene)
 {
     static const uint64_t values[] = {
         0, 1, 2, 3, 4095, 4096, 65536, UINT64_MAX, UINT64_C(1) << 32, UINT64_C(1) << 62, UINT64_C(1) << 63};
-    static const off_t words[] = {0, 8, 16, 24, 32, 40, 48, 56, HQQ_PAIR_BLOCK_OFFSET, HQQ_PAIR_BLOCK_OFFSET + 8};
+    static const off_t words[] = {0, 8, 16, 24, 32, 40, 48, 56, HQQ_CHANNEL_BLOCK_OFFSET, HQQ_CHANNEL_BLOCK_OFFSET + 8};
     int fd = memory(scene, true, 0, PROPER_SEALS);
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         uint64_t before;
@@ -243,7 +246,43 @@ static void offer_numbers(const struct scene *scene)
     close(fd);
 }
 
-/* The same region again and again: each is a pair of the same id, and none is proved. */
+/* What the library of the protocol before offers, should it ever meet this one: by its message, or by its region alone. */
+static void offer_old(const struct scene *scene)
+{
+    static const uint64_t old[2] = {OLD_OFFER_MAGIC, 0}, old_block = OLD_BLOCK_MAGIC;
+    int fd = memory(scene, true, 0, PROPER_SEALS);
+    int caller = call(scene);
+    say(caller, old, sizeof(old), &fd, 1);
+    scene_let_serve(scene, 4);
+    close(caller);
+    if (pwrite(fd, &old_block, sizeof(old_block), HQQ_CHANNEL_BLOCK_OFFSET) != sizeof(old_block))
+        heavy_fail("pwrite: %s", strerror(errno));
+    offer(scene, fd);
+}
+
+/* Of a machine with other pages: the superblock's lengths follow from them. */
+static void offer_page_sizes(const struct scene *scene)
+{
+    for (uint64_t page = 512; page <= 1 << 21; page *= 2) {
+        int fd = memfd_create("hostile", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        struct hqq_layout layout;
+        if (page == (uint64_t)sysconf(_SC_PAGESIZE) || hqq_layout_compute(128, 2048, page, &layout) != 0) {
+            close(fd);
+            continue;
+        }
+        int own = memory(scene, true, 0, PROPER_SEALS);
+        alignas(64) unsigned char head[4096];
+        if (pread(own, head, sizeof(head), 0) != sizeof(head) || ftruncate(fd, (off_t)layout.bytes) != 0)
+            heavy_fail("a region of other pages: %s", strerror(errno));
+        hqq_superblock_publish(head, &layout);
+        if (pwrite(fd, head, sizeof(head), 0) != sizeof(head) || fcntl(fd, F_ADD_SEALS, PROPER_SEALS) != 0)
+            heavy_fail("a region of other pages: %s", strerror(errno));
+        close(own);
+        offer(scene, fd);
+    }
+}
+
+/* The same region again and again: each is a channel of the same id, and none is validated. */
 static void offer_again(const struct scene *scene)
 {
     int fd = memory(scene, true, 0, PROPER_SEALS);
@@ -274,8 +313,8 @@ static void offer_late(const struct scene *scene)
 }
 
 static void (*const kinds[])(const struct scene *scene) = {
-    offer_dead_ends, offer_files,   offer_unsealed, offer_sizes, offer_large_pages,
-    offer_words,     offer_numbers, offer_again,    offer_late,
+    offer_dead_ends, offer_files, offer_unsealed, offer_sizes, offer_large_pages, offer_words,
+    offer_numbers,   offer_again, offer_late,     offer_old,   offer_page_sizes,
 };
 
 size_t offer_kinds(void)
@@ -287,6 +326,11 @@ void offer_bad(const struct scene *scene, size_t kind)
 {
     kinds[kind](scene);
     scene_let_serve(scene, 16);
+}
+
+void offer_in_vain(const struct scene *scene)
+{
+    offer(scene, memory(scene, true, 0, PROPER_SEALS));
 }
 
 void offer_crowd(const struct scene *scene, unsigned callers)

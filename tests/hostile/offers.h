@@ -1,6 +1,5 @@
 /*
- * Offers and tokens that no honest process makes: whoever may reach the rendezvous, and whoever may send to the socket,
- * can make them.
+ * Offers that no honest process makes: whoever may reach the rendezvous can make them.
  */
 #ifndef TESTS_HOSTILE_OFFERS_H
 #define TESTS_HOSTILE_OFFERS_H
@@ -13,6 +12,9 @@ void offer_bad(const struct scene *scene, size_t kind);
 
 /* A region as a peer would offer it, but for one word of its head: all words, all values. */
 void offer_misshapen(const struct scene *scene);
+
+/* A region that is right in everything, and whose challenge never comes. */
+void offer_in_vain(const struct scene *scene);
 
 /* Comes and goes so many times, with and without a word. */
 void offer_crowd(const struct scene *scene, unsigned callers);

@@ -97,7 +97,7 @@ void scene_end(struct scene *scene)
     figures->is_over = true;
     heavy_reap_well("the honest client", scene->client);
     heavy_reap_well("the server", scene->server);
-    if (figures->honest_ring == 0)
+    if (scene->wait == SCENE_FOREIGN ? figures->honest_answers_ring == 0 : figures->honest_ring == 0)
         heavy_fail("the honest client never had a ring, so nothing was shown");
     remove_folder(scene);
     heavy_shared_free(figures, sizeof(*figures));

@@ -25,9 +25,10 @@ struct scene_figures {
     _Atomic uint64_t steps;       /* rounds of the server: each looks at both of its sockets */
     _Atomic uint64_t served;      /* answers that the honest client has checked */
     _Atomic uint64_t honest_ring; /* its datagrams that took the ring */
-    _Atomic uint64_t spoilt;      /* datagrams that the server got from anybody else */
-    _Atomic uint64_t spoilt_ring; /* what the server got through rings, the honest client's too */
-    _Atomic uint64_t longest_ns;  /* of the server's calls */
+    _Atomic uint64_t honest_answers_ring; /* and answers to it; only these do where the server waits unseen */
+    _Atomic uint64_t spoilt;              /* datagrams that the server got from anybody else */
+    _Atomic uint64_t spoilt_ring;         /* what the server got through rings, the honest client's too */
+    _Atomic uint64_t longest_ns;          /* of the server's calls */
     _Atomic bool is_over, has_client_ended;
 };
 

@@ -15,6 +15,7 @@
 
 #include <hqq/socket.h>
 
+#include "endpoint/endpoint.h"
 #include "hostile/scene.h"
 
 #define LONGEST_CALL_NS (2 * HEAVY_S * HEAVY_SLOWNESS)
@@ -152,6 +153,10 @@ static void open_out(struct server *server)
 {
     server->out = scene_socket(server->scene, "out");
     hqq_fcntl(server->out, F_SETFL, O_NONBLOCK);
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(server->out);
+    endpoint->is_listen_refused = true;   /* it is to offer, and is offered nothing */
+    if (server->scene->wait == SCENE_OWN) /* it never sleeps on it, so it may poll */
+        hqq_store32_relaxed(&endpoint->is_intercepted, 1);
 }
 
 static bool receive_answer(struct server *server)
@@ -174,11 +179,14 @@ static void send_out(struct server *server)
 {
     static const unsigned char data[SCENE_LARGEST];
     uint32_t bytes = heavy_one_in(&server->random, 16) ? SCENE_LARGEST : 64;
-    begin(server);
-    ssize_t sent = hqq_sendto(server->out, data, bytes, 0, (const struct sockaddr *)(const void *)&server->trap,
-                              sizeof(server->trap));
-    end(server, "sendto, out");
-    expect_result("sendto, out", sent);
+    for (uint64_t burst = 1 + heavy_below(&server->random, 8); burst > 0;
+         burst--) { /* who receives often gets a channel */
+        begin(server);
+        ssize_t sent = hqq_sendto(server->out, data, bytes, MSG_DONTWAIT,
+                                  (const struct sockaddr *)(const void *)&server->trap, sizeof(server->trap));
+        end(server, "sendto, out");
+        expect_result("sendto, out", sent);
+    }
     for (int i = 0; i < 8 && receive_answer(server); i++) {
     }
     if (heavy_one_in(&server->random, 4096)) { /* also the end of a link, with the other side at work */

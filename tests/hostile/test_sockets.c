@@ -1,22 +1,23 @@
 /*
- * A server of sockets among bad peers. Modes: "words", where a peer whose pair was opened by the rules writes every bad
- * value into every word of the region, one after the other; "storm", where it writes as fast as it can, at random;
- * "offers", where whoever reaches the rendezvous offers what is no pair; "tokens", where whoever may send to the socket
- * sends what looks like a token. All the while an honest client is served, and each of its datagrams is checked.
+ * A server of sockets among bad peers. Modes: "words", "words_other" (at the other end), where a peer whose channel was opened by the rules writes every
+ * bad value into every word of the region, one after the other; "storm", where it writes as fast as it can, at random;
+ * "offers", where whoever reaches the rendezvous offers what is no channel; "keys", where whoever may send to the socket
+ * sends descriptors that look like a challenge. All the while an honest client is served, and each of its datagrams is checked.
  */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <hqq/socket.h>
 
+#include "hostile/keys.h"
 #include "hostile/offers.h"
 #include "hostile/scene.h"
 #include "hostile/spoil.h"
-#include "hostile/tokens.h"
 
-#define LONGEST_SCENE_S 120
+#define LONGEST_SCENE_S 300
 #define STORM_NS (60 * HEAVY_MS)
 #define CALLERS 3000
 
@@ -35,7 +36,7 @@ static struct scene begin(enum scene_wait wait, uint64_t seed)
     return scene_new(wait, seed);
 }
 
-/* ---- Pairs ----------------------------------------------------------------------------------------------------- */
+/* ---- Channels -------------------------------------------------------------------------------------------------- */
 
 static void reopen(struct spoiler *spoiler)
 {
@@ -43,23 +44,31 @@ static void reopen(struct spoiler *spoiler)
     spoil_open(spoiler, spoiler->scene, spoiler->role);
 }
 
-/* Returns how many of them ended their pair. */
+/* Returns how many of them ended their channel. */
 static uint64_t write_all_packets(struct spoiler *spoiler)
 {
-    uint64_t ended = 0;
+    uint64_t ended = 0, published = 0;
     for (size_t word = 0; word < SPOIL_PACKET_WORDS; word++) {
         for (size_t i = 0; i < spoil_values(); i++) {
-            spoil_packet(spoiler, word, i, i % 2);
-            if (!spoil_is_open(spoiler)) {
-                ended++;
-                reopen(spoiler);
+            bool was_published = false;
+            for (int tries = 0; tries < 5 && !was_published; tries++) {
+                if (!spoil_is_open(spoiler))
+                    reopen(spoiler);
+                was_published = spoil_packet(spoiler, word, i, i % 2);
             }
+            published += was_published;
+            if (spoil_is_open(spoiler))
+                continue;
+            ended += was_published;
+            reopen(spoiler);
         }
     }
+    heavy_say("      %llu packets were published, %llu ended their channel", (unsigned long long)published,
+              (unsigned long long)ended);
     return ended;
 }
 
-/* With a fresh pair now and then: many values leave one that is not used any more. */
+/* With a fresh channel now and then: many values leave one that is not used any more. */
 static void write_all_words(struct spoiler *spoiler)
 {
     for (size_t field = 0; field < spoil_fields(); field++) {
@@ -71,6 +80,11 @@ static void write_all_words(struct spoiler *spoiler)
         if (field % 4 == 0)
             reopen(spoiler);
     }
+    for (size_t number = 0; number < 2 * spoil_notify_words(); number++) {
+        if (!spoil_is_open(spoiler))
+            reopen(spoiler);
+        spoil_notify(spoiler, number % 2, number / 2);
+    }
 }
 
 static void write_all(enum spoil_role role, enum scene_wait wait, uint64_t seed)
@@ -78,18 +92,24 @@ static void write_all(enum spoil_role role, enum scene_wait wait, uint64_t seed)
     struct scene scene = begin(wait, seed);
     struct spoiler spoiler = {0};
     spoil_open(&spoiler, &scene, role);
-    uint64_t ended = write_all_packets(&spoiler);
-    if (ended < spoil_values())
-        heavy_fail("only %llu bad packets ended a pair", (unsigned long long)ended);
+    uint64_t ended = wait == SCENE_OWN ? write_all_packets(&spoiler) : 0; /* where nobody polls nothing is published */
+    if (wait == SCENE_OWN && ended < spoil_values())
+        heavy_fail("only %llu bad packets ended a channel", (unsigned long long)ended);
     write_all_words(&spoiler);
     spoil_close(&spoiler);
-    tell(&scene, role == SPOIL_OFFERER ? "words, as offerer, pairs" : "words, as the other, pairs", spoiler.opened);
+    tell(&scene, role == SPOIL_OFFERER ? "words, as offerer, channels" : "words, as the other, channels",
+         spoiler.opened);
     scene_end(&scene);
 }
 
 static void run_words(const struct heavy_options *options)
 {
     write_all(SPOIL_OFFERER, SCENE_OWN, options->seed);
+}
+
+static void run_words_other(const struct heavy_options *options)
+{
+    write_all(SPOIL_OTHER, SCENE_OWN, options->seed);
     write_all(SPOIL_OTHER, SCENE_FOREIGN, options->seed);
 }
 
@@ -129,14 +149,14 @@ static void run_offers(const struct heavy_options *options)
     }
 }
 
-static void run_tokens(const struct heavy_options *options)
+static void run_keys(const struct heavy_options *options)
 {
     for (int wait = 0; wait < SCENE_WAITS; wait++) {
         struct scene scene = begin((enum scene_wait)wait, options->seed);
-        uint64_t count = token_junk(&scene);
-        count += token_replays(&scene);
-        count += token_of_two_names(&scene);
-        tell(&scene, "tokens", count);
+        uint64_t count = key_junk(&scene);
+        count += key_replays(&scene);
+        count += key_of_two_names(&scene);
+        tell(&scene, "keys", count);
         scene_end(&scene);
     }
 }
@@ -148,14 +168,14 @@ static const struct {
     void (*run)(const struct heavy_options *options);
     bool is_for_the_asking; /* takes longer */
 } modes[] = {
-    {"words", run_words, true},
-    {"storm", run_storm, false},
-    {"offers", run_offers, false},
-    {"tokens", run_tokens, false},
+    {"words", run_words, true},  {"words_other", run_words_other, true},
+    {"storm", run_storm, false}, {"offers", run_offers, false},
+    {"keys", run_keys, false},
 };
 
 int main(int argc, char **argv)
 {
+    setenv("HQQ_POLLING", "always", 1); /* rings are to be used whether it pays or not */
     const struct heavy_options *options = heavy_start(argc, argv, 2);
     bool found = false;
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {

@@ -1,7 +1,8 @@
 /*
  * An attacker who is another user. Modes: "offers", where he may not send to the server, and calls at its rendezvous all
  * the same; "squat", where he has taken the name of the rendezvous before the server could; "successor", where he takes it
- * once the server is dead. He gets no link, no datagram and no memory, and the server is served by the kernel then. Needs
+ * once the server is dead; "flood", where he connects to it as fast as he can. He gets no link, no datagram, no memory and
+ * none of the server's time, and the server is served by the kernel then. Needs
  * root, as it becomes another user; else it is skipped.
  */
 #include <errno.h>
@@ -20,13 +21,12 @@
 
 #include <hqq/socket.h>
 
-#include "hostile/offers.h"
+#include "channel/channel.h"
+#include "channel/handshake.h"
+#include "channel/rendezvous.h"
 #include "hostile/scene.h"
-#include "socket/config.h"
-#include "socket/pair.h"
-#include "socket/rendezvous.h"
-#include "socket/start.h"
-#include "socket/token.h"
+#include "runtime/config.h"
+#include "runtime/started.h"
 
 #define NOBODY 65534
 #define DATAGRAMS 200u
@@ -79,25 +79,43 @@ static struct hqq_place place_of(const struct sockaddr_un *address, socklen_t le
 /* An offer that is right in all but who makes it; what is to be read is in the ring already. */
 static void offer_well(const struct hqq_place *place, const struct hqq_rule *rule, struct notes *notes)
 {
-    struct hqq_pair *pair;
+    struct hqq_channel *channel;
     int memory;
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (connect(fd, generic(&place->rendezvous), place->rendezvous_length) != 0)
         heavy_fail("the rendezvous is to be reached: %s", strerror(errno));
-    if (hqq_pair_create(rule, &memory, &pair) != 0)
+    if (hqq_channel_create(rule, &memory, &channel) != 0)
         heavy_fail("a region can't be made");
-    for (uint64_t i = 0; i < pair->tx.count; i++)
-        hqq_store_release(hqq_ring_seq(&pair->tx, i), i + 1);
+    for (uint64_t i = 0; i < channel->tx.count; i++)
+        hqq_store_release(hqq_ring_seq(&channel->tx, i), i + 1);
+    hqq_store_release(hqq_ring_w(&channel->tx), channel->tx.count);
+    hqq_store_release(&channel->peer->notify, HQQ_POLLING);
+    hqq_store_relaxed(&channel->own->drain_requested, 1);
     notes->tries++;
     int result = hqq_rendezvous_offer(fd, memory);
     if (result != 0 && result != -EPIPE && result != -ECONNRESET)
         heavy_fail("an offer: %s", strerror(-result));
     uint64_t until = hqq_clock_ns() + 5 * HEAVY_MS;
     while (hqq_clock_ns() < until)
-        notes->seen += hqq_load32_relaxed(&pair->peer->stage) != HQQ_STAGE_NONE;
+        notes->seen +=
+            hqq_handshake_stage(channel) != HQQ_STAGE_NONE || hqq_load_relaxed(hqq_ring_r(&channel->tx)) != 0;
     close(memory);
-    hqq_pair_drop(pair);
-    hqq_pair_drop(pair);
+    hqq_channel_drop(channel);
+}
+
+/* A datagram with a key of no channel beside it. */
+static ssize_t send_key(int fd, struct sockaddr_un *to)
+{
+    uint64_t secret;
+    const struct hqq_channel none = {.id = 1};
+    int key = hqq_handshake_make_key(&none, &secret);
+    union hqq_handshake_control control;
+    struct iovec part = {.iov_base = &secret, .iov_len = sizeof(secret)};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_name = to, .msg_namelen = sizeof(*to)};
+    hqq_handshake_attach(&message, &control, key);
+    ssize_t result = sendmsg(fd, &message, 0);
+    close(key);
+    return result;
 }
 
 static void run_offers(uint64_t seed)
@@ -110,11 +128,10 @@ static void run_offers(uint64_t seed)
     pid_t attacker = heavy_fork();
     if (attacker == 0) {
         become_another_user();
-        const struct hqq_token token = hqq_token_make((struct hqq_pair_id){{1, 2}}, HQQ_TOKEN_PROOF, 3);
         int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         for (int i = 0; i < 100; i++) {
             offer_well(&place, rule, notes);
-            if (sendto(fd, &token, sizeof(token), 0, generic(&server), sizeof(server)) >= 0 || errno != EACCES)
+            if (send_key(fd, &server) >= 0 || errno != EACCES)
                 heavy_fail("the server's path is open to all: %s", strerror(errno));
         }
         _exit(0);
@@ -195,16 +212,19 @@ static pid_t start_server(const struct sockaddr_un *address, socklen_t length, s
     }
 }
 
-/* Sends so many, each when the one before has arrived. No answers: the server would offer a link for them, and what it
+/* Sends so many, or as many as it takes to get a ring, each when the one before has arrived. No answers: the server would offer a link for them, and what it
  * offers serves both ways. Returns why the traffic went as it did. */
-static enum hqq_socket_reason talk(const struct sockaddr_un *server, socklen_t length, struct notes *notes)
+static enum hqq_socket_reason talk(const struct sockaddr_un *server, socklen_t length, struct notes *notes,
+                                   bool until_ring)
 {
     struct hqq_socket_status status;
+    uint64_t last = hqq_clock_ns() + PATIENCE_NS;
     int fd = hqq_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (hqq_connect(fd, generic(server), length) != 0)
         heavy_fail("the client: %s", strerror(errno));
-    notes->received = 0;
-    for (uint32_t number = 0; number < DATAGRAMS; number++) {
+    notes->received = notes->ring = 0;
+    for (uint32_t number = 0; number < DATAGRAMS || (until_ring && notes->ring == 0 && hqq_clock_ns() < last);
+         number++) {
         uint64_t until = hqq_clock_ns() + PATIENCE_NS;
         if (hqq_send(fd, &number, sizeof(number), 0) != sizeof(number))
             heavy_fail("send %u: %s", number, strerror(errno));
@@ -258,7 +278,7 @@ static void run_squat(uint64_t seed)
     struct hqq_place place = place_of(&name, length, &rule);
     pid_t squatter = start_squatter(&place, notes);
     pid_t server = start_server(&name, length, notes);
-    expect_foreign("squat", talk(&name, length, notes), notes);
+    expect_foreign("squat", talk(&name, length, notes, false), notes);
     end(server);
     end(squatter);
     heavy_shared_free(notes, sizeof(*notes));
@@ -271,7 +291,7 @@ static void succeed(const struct sockaddr_un *name, socklen_t length, const char
     const struct hqq_rule *rule;
     pid_t server = start_server(name, length, notes);
     struct hqq_place place = place_of(name, length, &rule);
-    if (talk(name, length, notes) != HQQ_SOCKET_ACCELERATED || notes->ring == 0)
+    if (talk(name, length, notes, true) != HQQ_SOCKET_ACCELERATED || notes->ring == 0)
         heavy_fail("%s: without a squatter there is no link, so nothing would be shown", what);
     end(server);
     pid_t squatter = start_squatter(&place, notes);
@@ -284,10 +304,10 @@ static void succeed(const struct sockaddr_un *name, socklen_t length, const char
     if (name->sun_path[0] == '\0') { /* the successor's rendezvous has the same name */
         notes->ring = 0;
         server = start_server(name, length, notes);
-        expect_foreign(what, talk(name, length, notes), notes);
+        expect_foreign(what, talk(name, length, notes, false), notes);
     } else { /* it has another one, if only by its time of birth */
         server = start_server(name, length, notes);
-        enum hqq_socket_reason reason = talk(name, length, notes);
+        enum hqq_socket_reason reason = talk(name, length, notes, true);
         if (reason != HQQ_SOCKET_ACCELERATED || notes->spoils != 0)
             heavy_fail("%s: the next server: \"%s\"; %llu spoils", what, hqq_socket_reason_text(reason),
                        (unsigned long long)notes->spoils);
@@ -357,16 +377,107 @@ static void run_successor(uint64_t seed)
     with_path(succeed_at_path);
 }
 
+/* ---- A flood of the rendezvous ------------------------------------------------------------------------------------ */
+
+#define FLOOD_NS (2 * HEAVY_S)
+#define MOST_PERCENT (15 * HEAVY_SLOWNESS)
+
+/* Processor time of another process's first thread. */
+static uint64_t processor_ns(pid_t process)
+{
+    char path[64];
+    unsigned long long ns = 0;
+    snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)process);
+    FILE *file = fopen(path, "re");
+    if (!file || fscanf(file, "%llu", &ns) != 1)
+        heavy_fail("%s: %s", path, strerror(errno));
+    fclose(file);
+    return ns;
+}
+
+static pid_t start_flood(const struct hqq_place *place, struct notes *notes)
+{
+    pid_t flood = heavy_fork();
+    if (flood != 0)
+        return flood;
+    become_another_user();
+    for (;;) {
+        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        notes->calls += connect(fd, generic(&place->rendezvous), place->rendezvous_length) == 0;
+        close(fd);
+    }
+}
+
+/* Sends two thousand a second, each answered by its arrival. Returns what that costs the server, in percent of a processor. */
+static unsigned cost(int client, pid_t server, const struct notes *notes)
+{
+    uint64_t began = hqq_clock_ns(), before = processor_ns(server);
+    for (uint32_t number = 1; hqq_clock_ns() - began < FLOOD_NS; number++) {
+        uint64_t due = notes->received + 1;
+        if (hqq_send(client, &number, sizeof(number), 0) != sizeof(number))
+            heavy_fail("send: %s", strerror(errno));
+        for (uint64_t until = hqq_clock_ns() + PATIENCE_NS; notes->received < due; usleep(100)) {
+            if (hqq_clock_ns() > until)
+                heavy_fail("in the flood a datagram does not arrive");
+        }
+        usleep(400);
+    }
+    return (unsigned)((processor_ns(server) - before) * 100 / (hqq_clock_ns() - began));
+}
+
+static int serve_any(const struct sockaddr_un *name, struct notes *notes)
+{
+    unlink(name->sun_path);
+    int fd = hqq_socket(AF_UNIX, SOCK_DGRAM, 0);
+    if (hqq_bind(fd, generic(name), sizeof(*name)) != 0)
+        heavy_fail("bind: %s", strerror(errno));
+    for (notes->is_ready = true;; notes->received++) {
+        uint32_t number;
+        if (hqq_recv(fd, &number, sizeof(number), 0) != sizeof(number))
+            heavy_fail("a datagram of another length");
+    }
+}
+
+static void flood_path(const struct sockaddr_un *name)
+{
+    struct notes *notes = heavy_shared(sizeof(*notes));
+    const struct hqq_rule *rule;
+    pid_t server = heavy_fork();
+    if (server == 0)
+        _exit(serve_any(name, notes));
+    wait_until("the server", &notes->is_ready);
+    struct hqq_place place = place_of(name, sizeof(*name), &rule);
+    int client = hqq_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (hqq_connect(client, generic(name), sizeof(*name)) != 0)
+        heavy_fail("connect: %s", strerror(errno));
+    unsigned quiet = cost(client, server, notes);
+    pid_t stranger = start_flood(&place, notes);
+    unsigned flooded = cost(client, server, notes);
+    if (notes->calls < 100 || flooded > quiet + MOST_PERCENT)
+        heavy_fail("%llu connections: the server used %u %% of a processor before, and %u %% in the flood",
+                   (unsigned long long)notes->calls, quiet, flooded);
+    heavy_say("ok    flood: %llu connections; the server used %u %% of a processor before, and %u %% in the flood",
+              (unsigned long long)notes->calls, quiet, flooded);
+    hqq_close(client);
+    end(stranger);
+    end(server);
+    heavy_shared_free(notes, sizeof(*notes));
+}
+
+static void run_flood(uint64_t seed)
+{
+    (void)seed;
+    with_path(flood_path);
+}
+
 /* ---- Modes ----------------------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
     void (*run)(uint64_t seed);
 } modes[] = {
-    {"offers", run_offers},
-    {"squat", run_squat},
-    {"squat_path", run_squat_path},
-    {"successor", run_successor},
+    {"offers", run_offers},       {"squat", run_squat}, {"squat_path", run_squat_path},
+    {"successor", run_successor}, {"flood", run_flood},
 };
 
 /* Each in a process of its own: what one of them has used of the library the next one is not to fork with. */
@@ -386,6 +497,8 @@ int main(int argc, char **argv)
         if (child == 0) {
             heavy_name_mode(modes[i].name, options->seed);
             alarm(100 * HEAVY_SLOWNESS);
+            if (modes[i].run != run_flood) /* there polling is as it pays */
+                setenv("HQQ_POLLING", "always", 1);
             modes[i].run(options->seed);
             exit(0);
         }

@@ -1,7 +1,8 @@
 /*
  * What the testing preload does at the library's labelled points: HQQ_TEST_PAUSES=N pauses at one in N of them, for a
  * random time up to 300 us or for a turn of the scheduler; HQQ_TEST_KILL=LABEL:N kills the process as it passes that
- * label for the Nth time.
+ * label for the Nth time; HQQ_TEST_HOLD=LABEL:N holds it up for a millisecond each Nth time, which is longer than any
+ * spin of its peer.
  */
 #include <signal.h>
 #include <stdint.h>
@@ -16,9 +17,15 @@
 #include "platform/sys.h"
 
 static uint32_t one_in;
-static char kill_label[64];
-static hqq_atomic_u32 passings;
-static uint32_t kill_at;
+
+/* A label, how often it was passed, and the passing that counts; 0: none does. */
+struct mark {
+    char label[64];
+    hqq_atomic_u32 passings;
+    uint32_t nth;
+};
+
+static struct mark killed, held;
 static __thread uint32_t random_state __attribute__((tls_model("initial-exec")));
 
 static uint32_t next_random(void)
@@ -34,34 +41,52 @@ static uint32_t next_random(void)
     return random_state;
 }
 
+/* Which passing of the mark this is; 0: of another label. */
+static uint32_t passing_of(struct mark *mark, const char *label)
+{
+    return mark->nth != 0 && strcmp(label, mark->label) == 0 ? hqq_add32_relaxed(&mark->passings, 1) + 1 : 0;
+}
+
+static void pause_for(uint64_t span_ns)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    hqq_sys.sleep_until((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec + span_ns);
+}
+
 static void at_point(const char *label)
 {
-    if (kill_at != 0 && strcmp(label, kill_label) == 0 && hqq_add32_relaxed(&passings, 1) + 1 == kill_at)
+    uint32_t passing = passing_of(&killed, label);
+    if (passing != 0 && passing == killed.nth)
         raise(SIGKILL);
+    passing = passing_of(&held, label);
+    if (passing != 0 && passing % held.nth == 0)
+        pause_for(1000000);
     if (one_in == 0 || next_random() % one_in != 0)
         return;
     uint32_t length = next_random() % 8;
-    if (length == 0) {
+    if (length == 0)
         hqq_sys.sched_yield();
-    } else {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        uint64_t until = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec + next_random() % 300000u;
-        hqq_sys.sleep_until(until);
-    }
+    else
+        pause_for(next_random() % 300000u);
+}
+
+static void set_mark(struct mark *mark, const char *setting)
+{
+    const char *colon = setting ? strchr(setting, ':') : NULL;
+    if (!colon || (size_t)(colon - setting) >= sizeof(mark->label))
+        return;
+    memcpy(mark->label, setting, (size_t)(colon - setting));
+    mark->nth = (uint32_t)strtoul(colon + 1, NULL, 10);
 }
 
 __attribute__((constructor)) static void start(void)
 {
     const char *pauses = getenv("HQQ_TEST_PAUSES");
-    const char *killed = getenv("HQQ_TEST_KILL");
     if (pauses)
         one_in = (uint32_t)strtoul(pauses, NULL, 10);
-    const char *colon = killed ? strchr(killed, ':') : NULL;
-    if (colon && (size_t)(colon - killed) < sizeof(kill_label)) {
-        memcpy(kill_label, killed, (size_t)(colon - killed));
-        kill_at = (uint32_t)strtoul(colon + 1, NULL, 10);
-    }
-    if (one_in != 0 || kill_at != 0)
+    set_mark(&killed, getenv("HQQ_TEST_KILL"));
+    set_mark(&held, getenv("HQQ_TEST_HOLD"));
+    if (one_in != 0 || killed.nth != 0 || held.nth != 0)
         hqq_point_hook = at_point;
 }

@@ -1,8 +1,10 @@
 /*
  * Kills one side of a conversation at a labelled point of the library, and looks at the other: a receiver has got a whole
  * sequence from its beginning and goes on with the next sender; a connected sender is told ECONNREFUSED, and what it
- * sends to the next receiver arrives. Nobody hangs: a watchdog ends whoever does. Sides are processes that are executed,
- * as the preload reads what to do when it starts; only the victim is told.
+ * sends to the next receiver arrives. Nobody hangs: a watchdog ends whoever does; and a label at which no side was ever
+ * killed is a failure. Sides are processes that are executed,
+ * as the preload reads what to do when it starts; only the victim is told. Both are
+ * held up now and then between a look at the receiver and the publication, so that what was published is withdrawn.
  *
  *      survive LABEL [seed]
  */
@@ -98,6 +100,7 @@ static void transmit(const char *folder, const char *name, bool is_last)
 /* ---- The scenes ------------------------------------------------------------------------------------------------ */
 
 static char folder[64];
+static int kills;
 
 static pid_t start(const char *role, const char *name, const char *victim_of, int *ret_ready)
 {
@@ -112,6 +115,7 @@ static pid_t start(const char *role, const char *name, const char *victim_of, in
             setenv("HQQ_TEST_KILL", victim_of, 1);
         else
             unsetenv("HQQ_TEST_KILL");
+        setenv("HQQ_TEST_HOLD", "channel.filled:50", 1);
         execl("/proc/self/exe", "survive", role, folder, name, descriptor, NULL);
         _exit(127);
     }
@@ -137,6 +141,7 @@ static void kill_sender(const char *at)
     int end = end_of(start("transmit", "first", at, NULL));
     if (end != 0 && end != -SIGKILL)
         fail("the victim", end, 0);
+    kills += end == -SIGKILL;
     end = end_of(start("last", "second", NULL, NULL));
     int rest = end_of(receiver);
     if (end != 0 || rest != 0)
@@ -155,6 +160,7 @@ static void kill_receiver(const char *at)
     bool is_told = victim == -SIGKILL && (end == 2 || end == 0); /* 0: killed when all was sent */
     if (!is_told && (end != 0 || victim != 0))
         fail("after the receiver was killed: the sender, the victim", end, victim);
+    kills += victim == -SIGKILL;
     kill_sender("none:1");
 }
 
@@ -190,5 +196,8 @@ int main(int argc, char **argv)
         }
         rmdir(folder);
     }
+    errno = 0;
+    if (kills == 0)
+        fail("nobody came to that label", 0, 0);
     return 0;
 }

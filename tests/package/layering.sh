@@ -6,7 +6,6 @@ set -u
 cd "$1" || exit 1
 layers="base platform layout ring standard advanced runtime channel endpoint hqqsock socket"
 top="preload tools" # above all layers, and not of one another
-circles_allowed="socket" # EXCEPTION: delete this line with the last circle of src/socket
 
 failed=0
 report() {

@@ -10,4 +10,10 @@ HQQ_EXPORT const char *hqq_record_take(void);
 /* From now on the end of the process is one byte on this descriptor. */
 HQQ_EXPORT void hqq_record_tell_exit(int fd);
 
+/* Space for a struct hqq_frame, on the caller's stack. Jumping out of it is noted as "left". */
+struct hqq_record_frame {
+    _Alignas(16) char space[64];
+};
+HQQ_EXPORT void hqq_record_push_frame(struct hqq_record_frame *space);
+
 #endif

@@ -8,8 +8,9 @@
 #include <string.h>
 
 #include "preload/record.h"
+#include "runtime/frame.h"
+#include "runtime/libc.h"
 #include "socket/init.h"
-#include "socket/libc.h"
 
 static char record[4096];
 static int exit_told_to = -1;
@@ -31,6 +32,21 @@ const char *hqq_record_take(void)
     memcpy(taken, record, sizeof(record));
     record[0] = '\0';
     return taken;
+}
+
+static void note_left(struct hqq_frame *frame)
+{
+    (void)frame;
+    note("left");
+}
+
+void hqq_record_push_frame(struct hqq_record_frame *space)
+{
+    struct hqq_frame *frame = (struct hqq_frame *)(void *)space->space;
+    _Static_assert(sizeof(*frame) <= sizeof(space->space), "a frame has room");
+    frame->leave = note_left;
+    frame->object = NULL;
+    hqq_frame_push(frame);
 }
 
 void hqq_socket_init(bool is_preload)
@@ -70,6 +86,11 @@ void hqq_socket_fork_child(void)
 }
 
 void hqq_socket_created(int fd)
+{
+    note(fd >= 0 ? "created" : "created(-1)");
+}
+
+void hqq_socket_created_set(int fd)
 {
     note(fd >= 0 ? "created" : "created(-1)");
 }

@@ -17,7 +17,7 @@
 #include <hqq/socket.h>
 
 #include "platform/clock.h"
-#include "socket/named.h"
+#include "hqqsock/named.h"
 #include "standard/state.h"
 #include "support/heavy.h"
 
@@ -49,7 +49,7 @@ struct end {
 /* Nothing but a knock ends a sleep. */
 static void put_looks_off(int fd)
 {
-    struct hqq_named *named = hqq_named_enter(fd);
+    struct hqq_named *named = hqq_named_enter_fd(fd);
     struct hqq_link *link = hqq_named_link(named);
     link->peer_check_ns = 3600 * HEAVY_S;
     hqq_store_relaxed(&link->checked_ns, hqq_clock_ns());

@@ -19,6 +19,7 @@ void sockets_configure(void)
 {
     setenv("HQQ_PATHS", "@hqq-ring*", 1);
     setenv("HQQ_LINK_AFTER", "0", 1);
+    setenv("HQQ_POLLING", "always", 1);
 }
 
 unsigned sockets_sent_ring(int fd)

@@ -23,8 +23,8 @@
 #include <hqq/socket.h>
 
 #include "platform/trace.h"
-#include "socket/config.h"
-#include "socket/counters.h"
+#include "runtime/config.h"
+#include "runtime/counters.h"
 
 static volatile sig_atomic_t signalled;
 
@@ -79,6 +79,12 @@ static void fill(void)
     hqq_store_relaxed(&first->sent_ring, 900);
     hqq_store_relaxed(&first->sent_kernel, 100);
     hqq_store_relaxed(&first->spills, 7);
+    hqq_store_relaxed(&first->withdrawn, 3);
+    hqq_store_relaxed(&first->resent, 4);
+    hqq_store_relaxed(&first->trials, 2);
+    hqq_store_relaxed(&first->suspended, 1);
+    hqq_store_relaxed(&first->sleeps, 6);
+    hqq_store_relaxed(&first->spins_won, 8);
 
     hqq_store32_relaxed(&second->fd, 6);
     hqq_store32_relaxed(&second->reason, HQQ_SOCKET_PEER_PLAIN);

@@ -40,7 +40,7 @@ script() {
 
 help_names_every_option() {
     runs 0 --help
-    for option in path config spin-us link-after log library dry-run report json help version; do
+    for option in path config spin-us link-after polling log library dry-run report json help version; do
         check "help has --$option" grep -qE -e "^ +(-[a-zA-Z], |  +)?--$option" "$out"
     done
     runs 0 --version
@@ -51,6 +51,7 @@ bad_options_are_named() {
     refuses 125 --spin-us -p x --spin-us fast true
     refuses 125 --spin-us -p x --spin-us 1000001 true
     refuses 125 --link-after -p x --link-after -1 true
+    refuses 125 --polling -p x --polling sometimes true
     refuses 125 --log -p x --log loud true
     refuses 125 --config --config "$scratch/missing" true
     refuses 125 --path -p '' true
@@ -70,7 +71,7 @@ environment_is_as_asked_for() {
     : >"$scratch/hqq.conf"
     (
         cd "$scratch" || exit 1
-        with 0 -p '@metrics*' --config hqq.conf --spin-us 7 --link-after 9 --log info env
+        with 0 -p '@metrics*' --config hqq.conf --spin-us 7 --link-after 9 --polling never --log info env
     )
     check "is preloaded" grep -qx 'HQQ_TEST_PRELOADED=yes' "$out"
     check "LD_PRELOAD" grep -qx "LD_PRELOAD=$(realpath "$preloaded")" "$out"
@@ -78,6 +79,7 @@ environment_is_as_asked_for() {
     check "HQQ_CONFIG is absolute" grep -qx "HQQ_CONFIG=$(realpath "$scratch")/hqq.conf" "$out"
     check "HQQ_SPIN_US" grep -qx 'HQQ_SPIN_US=7' "$out"
     check "HQQ_LINK_AFTER" grep -qx 'HQQ_LINK_AFTER=9' "$out"
+    check "HQQ_POLLING" grep -qx 'HQQ_POLLING=never' "$out"
     check "HQQ_LOG" grep -qx 'HQQ_LOG=info' "$out"
     check "no HQQ_REPORT" [ "$(grep -c HQQ_REPORT "$out")" -eq 0 ]
     LD_PRELOAD=libc.so.6 with 0 env
@@ -188,7 +190,7 @@ dry_run_explains() {
 
 report_has_every_socket() {
     with 4 --report "$fill" exit 4
-    check "the accelerated one" grep -qE ' 5 +900 +100 +0 +0 +90\.0 +0 +7 +0 +/run/test/a\.sock to @metrics$' "$err"
+    check "the accelerated one" grep -qE ' 5 +900 +100 +0 +0 +90\.0 +3 +7 +6 +/run/test/a\.sock to @metrics$' "$err"
     check "the other one, escaped" grep -qF ' /tmp/\x1b[31mred\x0a\xff\x5c' "$err"
     check "why" grep -q 'by the kernel: .*other end does not use HQQ' "$err"
     check "the closed one" grep -q ' /run/test/closed$' "$err"
@@ -213,6 +215,7 @@ report = json.load(open(sys.argv[1]))
 sockets = report["processes"][0]["sockets"]
 assert [socket["fd"] for socket in sockets] == [5, 6, 7]
 assert sockets[0]["sent_ring"] == 900 and sockets[0]["peer"] == "@metrics"
+assert [sockets[0][name] for name in ("withdrawn", "resent", "trials", "suspended")] == [3, 4, 2, 1]
 assert sockets[1]["reason_text"] and sockets[2]["state"] == "closed"' "$err"
 }
 

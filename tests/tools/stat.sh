@@ -74,7 +74,7 @@ every_column_is_explained() {
 sockets_are_shown() {
     begin wait
     runs 0 -p $pid
-    check "the accelerated one" grep -qE " $pid +5 ring +1 +900 +100 +0 +0 +90\.0 .* 7  /run/test/a\.sock to @metrics$" "$out"
+    check "the accelerated one" grep -qE " $pid +5 ring +1 +900 +100 +0 +0 +90\.0 +3 +2 +8 +6 +7  /run/test/a\.sock to @metrics$" "$out"
     check "the other one, escaped" grep -qF ' /tmp/\x1b[31mred\x0a\xff\x5c' "$out"
     check "why" grep -q 'by the kernel: .*other end does not use HQQ' "$out"
     check "no closed one" [ "$(grep -c /run/test/closed "$out")" -eq 0 ]
@@ -102,7 +102,9 @@ json_can_be_read() {
         check "JSON" python3 -c 'import json, sys
 report = json.load(open(sys.argv[1]))
 assert report["processes"][0]["pid"] == int(sys.argv[2])
-assert report["processes"][0]["sockets"][1]["bound"].startswith("/tmp/")' "$out" $pid
+sockets = report["processes"][0]["sockets"]
+assert sockets[1]["bound"].startswith("/tmp/")
+assert [sockets[0][name] for name in ("withdrawn", "resent", "trials", "suspended")] == [3, 4, 2, 1]' "$out" $pid
         runs 0 -p $pid --json -i 0.1 -n 1
         check "JSON of rates" python3 -c 'import json, sys
 report = json.load(open(sys.argv[1]))

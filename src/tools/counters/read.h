@@ -11,24 +11,24 @@
 #include <stdint.h>
 #include <talloc.h>
 
-#include "socket/counters.h"
+#include "runtime/counters.h"
 
 /* A figure of a socket; the order is that of counters_figures. */
 enum counters_figure {
     SENT_RING,
     SENT_RING_BYTES,
     SENT_KERNEL,
-    BELLS,
+    WITHDRAWN,
     SPILLS,
     SWITCHES,
-    TAKEN_BACK,
+    RESENT,
     RECEIVED_RING,
     RECEIVED_RING_BYTES,
     RECEIVED_KERNEL,
-    TOKENS,
+    TRIALS,
     SLEEPS,
     SPINS_WON,
-    PARKED,
+    SUSPENDED,
     LINKS_OFFERED,
     LINKS_OPENED,
     LINKS_REFUSED,

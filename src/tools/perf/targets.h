@@ -12,7 +12,7 @@ struct perf_target {
     double measured; /* NaN if it was not */
 };
 
-enum { PERF_TARGETS = 7 };
+enum { PERF_TARGETS = 8 };
 
 /* 0, or -1 if there is no memory. */
 int perf_targets_measure(const struct perf_session *session, struct perf_target ret_targets[PERF_TARGETS]);

@@ -33,7 +33,7 @@ static bool set_environment(const struct run_options *options, const char *libra
 {
     return set_preload(library) && set("HQQ_PATHS", options->paths) && set("HQQ_CONFIG", options->config) &&
            set("HQQ_SPIN_US", options->spin_us) && set("HQQ_LINK_AFTER", options->link_after) &&
-           set("HQQ_LOG", options->log);
+           set("HQQ_POLLING", options->polling) && set("HQQ_LOG", options->log);
 }
 
 /* ---- --dry-run ------------------------------------------------------------------------------------------------- */
@@ -47,8 +47,8 @@ static void print_variable(const char *name)
 
 static int explain(const struct run_program *program)
 {
-    static const char *const names[] = {"LD_PRELOAD",     "HQQ_PATHS", "HQQ_CONFIG", "HQQ_SPIN_US",
-                                        "HQQ_LINK_AFTER", "HQQ_LOG",   "HQQ_DISABLE"};
+    static const char *const names[] = {"LD_PRELOAD",     "HQQ_PATHS",   "HQQ_CONFIG", "HQQ_SPIN_US",
+                                        "HQQ_LINK_AFTER", "HQQ_POLLING", "HQQ_LOG",    "HQQ_DISABLE"};
     if (program->path[0])
         printf("command      %s\n", program->path);
     if (program->interpreter[0])

@@ -15,6 +15,7 @@ enum {
     OPT_CONFIG = 256,
     OPT_SPIN,
     OPT_LINK_AFTER,
+    OPT_POLLING,
     OPT_LOG,
     OPT_DRY_RUN,
     OPT_REPORT,
@@ -27,6 +28,7 @@ static const struct option long_options[] = {
     {"config", required_argument, NULL, OPT_CONFIG},
     {"spin-us", required_argument, NULL, OPT_SPIN},
     {"link-after", required_argument, NULL, OPT_LINK_AFTER},
+    {"polling", required_argument, NULL, OPT_POLLING},
     {"log", required_argument, NULL, OPT_LOG},
     {"library", required_argument, NULL, OPT_LIBRARY},
     {"dry-run", no_argument, NULL, OPT_DRY_RUN},
@@ -52,6 +54,7 @@ static const char help[] =
     "      --config=FILE      rules of this file, before those of --path\n"
     "      --spin-us=N        wait so many microseconds on the processor before a sleep; 0 to 1000000\n"
     "      --link-after=N     go through the kernel for the first N datagrams; 0 to 1000000000\n"
+    "      --polling=WHEN     look at shared memory, and spin: auto (while it pays), always, never\n"
     "      --log=LEVEL        trace to stderr: off, error, warn, info, debug\n"
     "      --library=FILE     the preload library; default: the one that belongs to this tool\n"
     "\n"
@@ -113,6 +116,13 @@ static bool set_config(struct run_options *options, const char *file)
     return options->config || run_complain("--config: '%s' cannot be read: %s", file, strerror(errno));
 }
 
+static bool set_polling(struct run_options *options, const char *when)
+{
+    options->polling = when;
+    return strcmp(when, "auto") == 0 || strcmp(when, "always") == 0 || strcmp(when, "never") == 0 ||
+           run_complain("--polling: bad value '%s': expected auto, always or never", when);
+}
+
 static bool apply(int option, struct run_options *options)
 {
     switch (option) {
@@ -126,6 +136,8 @@ static bool apply(int option, struct run_options *options)
     case OPT_LINK_AFTER:
         options->link_after = optarg;
         return check_number("link-after", optarg, 1000000000);
+    case OPT_POLLING:
+        return set_polling(options, optarg);
     case OPT_LOG:
         options->log = optarg;
         return check_level(optarg);

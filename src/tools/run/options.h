@@ -14,7 +14,7 @@ enum {
 struct run_options {
     char *paths; /* NULL: as the environment has it */
     char *config;
-    const char *spin_us, *link_after, *log; /* checked */
+    const char *spin_us, *link_after, *polling, *log; /* checked */
     const char *library;
     bool dry_run;
     bool report, json;

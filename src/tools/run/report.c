@@ -103,12 +103,12 @@ static void print_share(FILE *file, double share)
 static void print_socket(FILE *file, const struct counters_process *process, const struct counters_socket *socket)
 {
     const uint64_t *figures = socket->figures;
-    uint64_t tokens = figures[BELLS] + figures[TOKENS];
+    uint64_t withdrawn = figures[WITHDRAWN];
     fprintf(file, "%-15s %7llu %4d %9llu %9llu %9llu %9llu", process->command, (unsigned long long)process->pid,
             (int)socket->fd, (unsigned long long)figures[SENT_RING], (unsigned long long)figures[SENT_KERNEL],
             (unsigned long long)figures[RECEIVED_RING], (unsigned long long)figures[RECEIVED_KERNEL]);
     print_share(file, counters_ring_share(socket));
-    fprintf(file, " %7llu %7llu %7llu  %s", (unsigned long long)tokens, (unsigned long long)figures[SPILLS],
+    fprintf(file, " %7llu %7llu %7llu  %s", (unsigned long long)withdrawn, (unsigned long long)figures[SPILLS],
             (unsigned long long)figures[SLEEPS], named(socket->bound));
     if (*socket->peer)
         fprintf(file, " to %s", socket->peer);
@@ -134,7 +134,7 @@ static void print_head(FILE *file, const struct report *report)
     fputc('\n', file);
     if (without < report->count)
         fprintf(file, "                               sent      sent  received  received   ring\n"
-                      "command             pid   fd   by ring by kernel   by ring by kernel      %%  tokens  spills"
+                      "command             pid   fd   by ring by kernel   by ring by kernel      %% withdrn  spills"
                       "  sleeps  socket\n");
 }
 

@@ -25,6 +25,7 @@
 
 #include "base/atomic.h"
 #include "platform/clock.h"
+#include "runtime/counters.h"
 
 #define SHORT_NS (4 * HQQ_NS_PER_MS)
 #define LONG_NS (20 * HQQ_NS_PER_S)
@@ -106,9 +107,8 @@ static void a_send_ends_at_its_deadline_connected_or_not(void **state)
     hqq_close(other);
 }
 
-static void the_same_holds_on_a_link(void **state)
+static void reach_link(void)
 {
-    (void)state;
     struct hqq_socket_status status = {0};
     for (int i = 0; i < 10000 && status.sent_ring == 0; i++) {
         assert_int_equal(hqq_send(sender, "go", 2, 0), 2);
@@ -118,6 +118,12 @@ static void the_same_holds_on_a_link(void **state)
         assert_int_equal(hqq_socket_status(sender, &status), 0);
     }
     assert_true(status.sent_ring > 0);
+}
+
+static void the_same_holds_on_a_link(void **state)
+{
+    (void)state;
+    reach_link();
     uint64_t when = hqq_clock_ns() + SHORT_NS;
     assert_int_equal(hqq_set_read_deadline(receiver, when), 0);
     expect_late(hqq_recv(receiver, buffer, sizeof(buffer), 0), when);
@@ -174,6 +180,8 @@ static void other_descriptors_have_no_deadlines(void **state)
 struct sleeper {
     int fd;
     bool sends;
+    _Atomic pid_t tid;
+    atomic_bool has_ended;
     ssize_t result;
     int error;
     pthread_t thread;
@@ -183,19 +191,37 @@ static void *sleep_in_call(void *arg)
 {
     struct sleeper *sleeper = arg;
     char data[64];
+    atomic_store(&sleeper->tid, gettid());
     sleeper->result =
         sleeper->sends ? hqq_send(sleeper->fd, "late", 4, 0) : hqq_recv(sleeper->fd, data, sizeof(data), 0);
     sleeper->error = errno;
+    atomic_store(&sleeper->has_ended, true);
     return NULL;
 }
 
+/* The state of a thread as the kernel has it, 'S' while it sleeps; 0 if there is no such thread. */
+static char state_of(pid_t tid)
+{
+    char path[64], line[256] = "";
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return 0;
+    char *name_end = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
+    fclose(file);
+    return name_end && name_end[1] == ' ' ? name_end[2] : 0;
+}
+
+/* Until the call sleeps, or is over. */
 static void start(struct sleeper *sleeper, int fd, bool sends)
 {
     *sleeper = (struct sleeper){.fd = fd, .sends = sends};
     assert_int_equal(pthread_create(&sleeper->thread, NULL, sleep_in_call, sleeper), 0);
-    usleep(5000); /* asleep by now, most often; if not, the deadline is found before the sleep */
+    while (atomic_load(&sleeper->tid) == 0)
+        usleep(100);
+    while (!atomic_load(&sleeper->has_ended) && state_of(atomic_load(&sleeper->tid)) != 'S')
+        usleep(100);
 }
-
 static void expect_end(struct sleeper *sleeper, ssize_t result, int error)
 {
     pthread_join(sleeper->thread, NULL);
@@ -222,14 +248,25 @@ static void a_deadline_that_is_moved_ends_calls_that_sleep(void **state)
     expect_end(&sending, -1, ETIMEDOUT);
 }
 
-static void the_first_deadline_of_a_bound_socket_ends_a_receive_that_sleeps(void **state)
+/* It began before the socket had any deadline, in the kernel's own call, which nothing but a datagram ends: none of the
+ * library's ever enters the queue. */
+static void the_first_deadline_of_a_bound_socket_ends_only_receives_that_begin_later(void **state)
 {
     (void)state;
     struct sleeper sleeper;
     start(&sleeper, receiver, false);
     assert_int_equal(hqq_set_read_deadline(receiver, 1), 0);
+    usleep(50000); /* of which a deadline takes a few */
+    assert_false(atomic_load(&sleeper.has_ended));
+    assert_int_equal(hqq_send(sender, "late", 4, 0), 4);
+    expect_end(&sleeper, 4, 0);
+    assert_int_equal(hqq_recv(receiver, buffer, sizeof(buffer), 0), -1);
+    assert_int_equal(errno, ETIMEDOUT);
+    assert_int_equal(hqq_set_read_deadline(receiver, hqq_clock_ns() + LONG_NS), 0);
+    start(&sleeper, receiver, false);
+    assert_int_equal(hqq_set_read_deadline(receiver, 1), 0);
     expect_end(&sleeper, -1, ETIMEDOUT);
-    assert_int_equal(hqq_recv(receiver, buffer, sizeof(buffer), MSG_DONTWAIT), -1); /* what woke it is not there */
+    assert_int_equal(hqq_recv(receiver, buffer, sizeof(buffer), MSG_DONTWAIT), -1); /* no datagram was the cause */
     assert_int_equal(errno, EAGAIN);
 }
 
@@ -284,6 +321,30 @@ static void the_status_of_a_socket_says_whether_its_name_is_configured(void **st
     hqq_close(other);
 }
 
+static const struct hqq_counters *counters_of(int fd)
+{
+    const struct hqq_counters_head *head = hqq_counters_head();
+    for (int i = 0; i < HQQ_COUNTERS_ENTRIES; i++) {
+        const struct hqq_counters *entry = &head->entry[i];
+        if (hqq_load32_relaxed(&entry->state) == HQQ_COUNTERS_LIVE && (int)hqq_load32_relaxed(&entry->fd) == fd)
+            return entry;
+    }
+    fail_msg("no counters of %d", fd);
+    return NULL;
+}
+
+static void counters_say_how_often_rings_began_to_be_polled_and_had_to_end(void **state)
+{
+    (void)state;
+    int yes = 1;
+    reach_link();
+    const struct hqq_counters *counters = counters_of(receiver);
+    assert_true(hqq_load_relaxed(&counters->trials) > 0);
+    assert_int_equal(hqq_load_relaxed(&counters->suspended), 0);
+    assert_int_equal(hqq_setsockopt(receiver, SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)), 0);
+    assert_int_equal(hqq_load_relaxed(&counters->suspended), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,10 +355,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_socket_may_get_its_deadline_before_its_name, set_up, tear_down),
         cmocka_unit_test_setup_teardown(other_descriptors_have_no_deadlines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_deadline_that_is_moved_ends_calls_that_sleep, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_first_deadline_of_a_bound_socket_ends_a_receive_that_sleeps, set_up,
-                                        tear_down),
+        cmocka_unit_test_setup_teardown(the_first_deadline_of_a_bound_socket_ends_only_receives_that_begin_later,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_deadline_that_is_cleared_ends_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_close_ends_calls_that_sleep_in_slices, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(counters_say_how_often_rings_began_to_be_polled_and_had_to_end, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(the_status_of_a_socket_says_whether_its_name_is_configured, set_up, tear_down),
     };
     setenv("HQQ_PATHS", "@hqq-deadline*", 1);

@@ -379,6 +379,7 @@ static void a_datagram_of_several_slots_is_whole_wherever_it_begins(void **state
     (void)state;
     static char text[LONG_LENGTH];
     open_way(WAY_RING);
+    unsigned kernel = sockets_sent_kernel(sockets.sender); /* until the link was open, which takes its time */
     for (int i = 0; i < 300; i++) {
         struct hqq_reservation reservation = reserve(LONG_LENGTH);
         for (size_t at = 0; at < LONG_LENGTH; at++)
@@ -391,7 +392,7 @@ static void a_datagram_of_several_slots_is_whole_wherever_it_begins(void **state
         assert_memory_equal(loan.data, text, LONG_LENGTH);
         assert_int_equal(hqq_release(&loan), 0);
     }
-    assert_int_equal(sockets_sent_kernel(sockets.sender) < 20, 1);
+    assert_in_range(sockets_sent_kernel(sockets.sender) - kernel, 0, 19);
 }
 
 static void loans_come_back_in_any_order_and_nothing_is_lost_meanwhile(void **state)

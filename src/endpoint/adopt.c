@@ -1,0 +1,224 @@
+#include "endpoint/adopt.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "endpoint/destinations.h"
+#include "endpoint/life.h"
+#include "endpoint/ownership.h"
+#include "endpoint/scheduler.h"
+#include "platform/trace.h"
+#include "runtime/cursor.h"
+#include "runtime/libc.h"
+
+bool hqq_adopt_is_candidate(int fd)
+{
+    int domain = 0, type = 0;
+    socklen_t length = sizeof(int);
+    return hqq_libc.getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX &&
+           hqq_libc.getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_DGRAM;
+}
+
+/* A name as configuration and routes want it. False: it has none. */
+static bool get_name(int fd, bool of_peer, struct sockaddr_un *name, socklen_t *length)
+{
+    *length = sizeof(*name);
+    memset(name, 0, sizeof(*name));
+    struct sockaddr *address = (struct sockaddr *)(void *)name;
+    int result = of_peer ? hqq_libc.getpeername(fd, address, length) : hqq_libc.getsockname(fd, address, length);
+    return result == 0 && *length > offsetof(struct sockaddr_un, sun_path) && *length <= sizeof(*name);
+}
+
+static void note_name(char to[HQQ_COUNTERS_NAME], hqq_atomic_u32 *to_length, const struct sockaddr_un *name,
+                      socklen_t length)
+{
+    size_t bytes = length - offsetof(struct sockaddr_un, sun_path);
+    if (name->sun_path[0] != '\0')
+        bytes = strnlen(name->sun_path, bytes);
+    if (bytes > HQQ_COUNTERS_NAME)
+        bytes = HQQ_COUNTERS_NAME;
+    memcpy(to, name->sun_path, bytes);
+    hqq_store32_relaxed(to_length, (uint32_t)bytes);
+}
+
+/* ---- Names that it got ----------------------------------------------------------------------------------------- */
+
+/* Its peers knew it as unnamed: their channels end. */
+static void note_bound(struct hqq_endpoint *endpoint, const struct sockaddr_un *name, socklen_t length,
+                       const struct hqq_rule *rule)
+{
+    bool has_lock = hqq_endpoint_begin_change(endpoint);
+    if (endpoint->name_length == 0) {
+        bool has_send = hqq_lock_take(&endpoint->send_lock);
+        hqq_destinations_forget_all(endpoint);
+        hqq_ownership_note_change(endpoint);
+        if (has_send)
+            hqq_lock_give(&endpoint->send_lock);
+        hqq_scheduler_stop_all(endpoint, HQQ_CLOSED);
+        endpoint->name = *name;
+        endpoint->name_length = length;
+        note_name(endpoint->counters->bound, &endpoint->counters->bound_length, name, length);
+        if (rule) {
+            endpoint->rule = rule;
+            hqq_bet_begin(&endpoint->bet, rule->polling);
+        }
+    }
+    hqq_endpoint_end_change(endpoint, has_lock);
+}
+
+void hqq_adopt_bound(int fd)
+{
+    struct sockaddr_un name;
+    socklen_t length;
+    int saved = errno;
+    if (!hqq_config_is_enabled() || hqq_ownership_is_borrowed() || !hqq_adopt_is_candidate(fd) ||
+        !get_name(fd, false, &name, &length)) {
+        errno = saved;
+        return;
+    }
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    const struct hqq_rule *rule = hqq_config_match((const struct sockaddr *)(const void *)&name, length);
+    if (!endpoint && rule)
+        endpoint = hqq_endpoint_make(fd, rule);
+    if (endpoint)
+        note_bound(endpoint, &name, length, rule);
+    errno = saved;
+}
+
+/* From the new peer alone the kernel delivers now, and has thrown away what an old one sent. address NULL: dissolved. */
+static void note_connected(struct hqq_endpoint *endpoint, const struct sockaddr *address, socklen_t length)
+{
+    bool has_lock = hqq_endpoint_begin_change(endpoint);
+    bool has_send = hqq_lock_take(&endpoint->send_lock);
+    bool was_connected = endpoint->is_connected;
+    bool is_same = address && endpoint->peer && hqq_destination_is_to(endpoint->peer, address, length);
+    hqq_destinations_disconnect(endpoint);
+    endpoint->is_connected = address != NULL;
+    if (address)
+        endpoint->peer = hqq_destinations_connect(endpoint, address, length);
+    if (endpoint->peer)
+        note_name(endpoint->counters->peer, &endpoint->counters->peer_length, &endpoint->peer->name,
+                  endpoint->peer->name_length);
+    hqq_ownership_note_change(endpoint);
+    if (has_send)
+        hqq_lock_give(&endpoint->send_lock);
+    if (was_connected && !is_same)
+        hqq_scheduler_end_all(endpoint, true);
+    else if (!is_same)
+        hqq_scheduler_stop_all(endpoint, HQQ_CLOSED);
+    endpoint->head_is_noted = false;
+    hqq_endpoint_end_change(endpoint, has_lock);
+}
+
+void hqq_adopt_connected(int fd, const struct sockaddr *address, socklen_t length)
+{
+    int saved = errno;
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    bool dissolves = address->sa_family == AF_UNSPEC;
+    const struct hqq_rule *rule = dissolves ? NULL : hqq_config_match(address, length);
+    if (!endpoint && (!rule || hqq_ownership_is_borrowed() || !hqq_adopt_is_candidate(fd))) {
+        errno = saved;
+        return;
+    }
+    if (!endpoint)
+        endpoint = hqq_endpoint_make(fd, rule);
+    if (endpoint)
+        note_connected(endpoint, dissolves ? NULL : address, length);
+    errno = saved;
+}
+
+/* ---- Descriptors from elsewhere -------------------------------------------------------------------------------- */
+
+static const struct hqq_ops mark_ops = {.family = HQQ_FAMILY_NONE, .adopt = hqq_adopt_for_address};
+
+struct hqq_object hqq_adopt_candidate = {.ops = &mark_ops}, hqq_adopt_sent_once = {.ops = &mark_ops};
+
+struct hqq_object *hqq_adopt_unknown(int fd)
+{
+    struct sockaddr_un name;
+    socklen_t length;
+    if (!hqq_config_is_enabled() || (unsigned)fd >= HQQ_FD_MAX || hqq_ownership_is_borrowed())
+        return NULL;
+    int saved = errno;
+    struct hqq_endpoint *endpoint = NULL;
+    int type;
+    socklen_t type_length = sizeof(type);
+    int result = hqq_libc.getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_length);
+    if (result != 0 && errno == EBADF) {
+        errno = saved;
+        return NULL;
+    }
+    bool is_candidate = hqq_adopt_is_candidate(fd);
+    if (is_candidate && get_name(fd, false, &name, &length) &&
+        hqq_config_match((const struct sockaddr *)(const void *)&name, length))
+        hqq_adopt_bound(fd);
+    endpoint = hqq_endpoint_find(fd);
+    if (endpoint) {
+        endpoint->is_inherited = true; /* others may hold it too: what they may change is asked for */
+        hqq_add_relaxed(&hqq_ownership_copies, 1);
+        hqq_log(HQQ_LOG_INFO, "descriptor %d, which came from elsewhere, is adopted", fd);
+    }
+    if (is_candidate && get_name(fd, true, &name, &length)) {
+        hqq_adopt_connected(fd, (const struct sockaddr *)(const void *)&name, length);
+        endpoint = hqq_endpoint_find(fd);
+    }
+    if (!endpoint)
+        hqq_fd_replace(fd, NULL, is_candidate ? &hqq_adopt_candidate : &hqq_fd_plain);
+    errno = saved;
+    return endpoint ? &endpoint->object : NULL;
+}
+
+bool hqq_adopt_is_unconfigured(int fd)
+{
+    struct sockaddr_un name;
+    socklen_t length;
+    int saved = errno;
+    bool has_name = false, is_configured = false;
+    bool is_candidate = hqq_adopt_is_candidate(fd);
+    for (int of_peer = 0; of_peer < 2 && is_candidate; of_peer++) {
+        if (!get_name(fd, of_peer != 0, &name, &length))
+            continue;
+        has_name = true;
+        is_configured |= hqq_config_match((const struct sockaddr *)(const void *)&name, length) != NULL;
+    }
+    errno = saved;
+    return has_name && !is_configured;
+}
+
+struct hqq_object *hqq_adopt_for_address(int fd, const struct sockaddr *address, socklen_t length)
+{
+    if (!hqq_config_is_enabled() || (unsigned)fd >= HQQ_FD_MAX)
+        return NULL;
+    if (hqq_fd_get(fd) == NULL) {
+        struct hqq_object *known = hqq_adopt_unknown(fd);
+        if (known || hqq_fd_get(fd) != &hqq_adopt_candidate)
+            return known;
+    }
+    if (!address || hqq_is_bad_address(address, length) || length <= offsetof(struct sockaddr_un, sun_path) ||
+        length > sizeof(struct sockaddr_un) || address->sa_family != AF_UNIX)
+        return NULL;
+    const struct hqq_rule *rule = hqq_config_match(address, length);
+    if (!rule)
+        return NULL;
+    if (rule->link_after != 0 && hqq_fd_replace(fd, &hqq_adopt_candidate, &hqq_adopt_sent_once))
+        return NULL;
+    if (hqq_ownership_is_borrowed())
+        return NULL;
+    int saved = errno;
+    struct hqq_endpoint *endpoint = hqq_adopt_is_candidate(fd) ? hqq_endpoint_make(fd, rule) : NULL;
+    struct sockaddr_un name;
+    socklen_t name_length;
+    if (endpoint && get_name(fd, false, &name, &name_length)) {
+        bool has_lock = hqq_endpoint_begin_change(endpoint);
+        endpoint->name = name;
+        endpoint->name_length = name_length;
+        note_name(endpoint->counters->bound, &endpoint->counters->bound_length, &name, name_length);
+        hqq_endpoint_end_change(endpoint, has_lock);
+    }
+    if (endpoint && endpoint->counters->peer_length == 0)
+        note_name(endpoint->counters->peer, &endpoint->counters->peer_length,
+                  (const struct sockaddr_un *)(const void *)address, length);
+    errno = saved;
+    return endpoint ? &endpoint->object : NULL;
+}

@@ -1,0 +1,33 @@
+/*
+ * Adoption: finding out whether a descriptor is one that we are to serve. Those that were made, bound or connected
+ * through us are known; one that was inherited, passed or activated is looked at once, when it is first used.
+ */
+#ifndef HQQ_ENDPOINT_ADOPT_H
+#define HQQ_ENDPOINT_ADOPT_H
+
+#include <sys/socket.h>
+
+#include "endpoint/endpoint.h"
+
+/* What serves a descriptor that was never looked at, or NULL: libc. For an address: also if it is configured. Called once the library
+ * has started. */
+struct hqq_object *hqq_adopt_unknown(int fd);
+struct hqq_object *hqq_adopt_for_address(int fd, const struct sockaddr *address, socklen_t length);
+
+/* Marks in the table: a socket of AF_UNIX that is not configured so far; one that has sent a single datagram to a configured
+ * name: who sends no other pays for nothing. */
+extern struct hqq_object hqq_adopt_candidate, hqq_adopt_sent_once;
+
+/* True if it is a datagram socket of AF_UNIX whose names, as far as it has any, no rule matches. */
+bool hqq_adopt_is_unconfigured(int fd);
+
+/* True if it is a datagram socket of AF_UNIX. */
+bool hqq_adopt_is_candidate(int fd);
+
+/* A socket was bound: its name may be a configured one. */
+void hqq_adopt_bound(int fd);
+
+/* A socket was connected to an address, or dissolved (AF_UNSPEC). */
+void hqq_adopt_connected(int fd, const struct sockaddr *address, socklen_t length);
+
+#endif

@@ -1,0 +1,37 @@
+#include "endpoint/passed.h"
+
+#include <string.h>
+
+#include "endpoint/changes.h"
+#include "endpoint/ownership.h"
+#include "runtime/cursor.h"
+
+void hqq_passed_each(const struct msghdr *message, void (*see)(int fd))
+{
+    struct msghdr copy = *message;
+    if (hqq_is_bad_address(copy.msg_control, copy.msg_controllen))
+        return;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&copy); header; header = CMSG_NXTHDR(&copy, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS || header->cmsg_len < CMSG_LEN(0))
+            continue;
+        size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
+            see(fd);
+        }
+    }
+}
+
+static void see_passed(int fd)
+{
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    if (endpoint)
+        hqq_changes_passed(endpoint);
+}
+
+void hqq_passed_see(const struct msghdr *message)
+{
+    if (!hqq_ownership_is_borrowed())
+        hqq_passed_each(message, see_passed);
+}

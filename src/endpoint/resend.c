@@ -1,0 +1,59 @@
+#include "endpoint/resend.h"
+
+#include <errno.h>
+
+#include <hqq/link.h>
+
+#include "channel/tx.h"
+#include "platform/clock.h"
+#include "platform/trace.h"
+#include "runtime/kernel.h"
+
+/* How often datagrams are offered to a full queue, a millisecond apart. */
+#define TRIES 100
+
+static long send_unread(const struct hqq_destination *destination, const struct hqq_unread *unread, int fd)
+{
+    struct iovec parts[2];
+    struct sockaddr_un name = destination->name;
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = hqq_tx_parts(destination->channel, unread, parts)};
+    if (!destination->is_connected) {
+        message.msg_name = &name;
+        message.msg_namelen = destination->name_length;
+    }
+    return hqq_kernel_sendmsg(fd, &message);
+}
+
+int hqq_resend(struct hqq_endpoint *endpoint, struct hqq_destination *destination, int fd)
+{
+    struct hqq_channel *channel = destination->channel;
+    int error = 0;
+    hqq_log(HQQ_LOG_INFO, "nobody reads the ring any more: %llu slots are sent again",
+            (unsigned long long)hqq_tx_depth(channel));
+    for (uint64_t i = 0; i <= channel->tx.count; i++) { /* hostile or not, it ends */
+        if (!destination->has_unsent && !hqq_tx_claim(channel, &destination->unsent))
+            break;
+        destination->has_unsent = true;
+        long result = send_unread(destination, &destination->unsent, fd);
+        if (result == -EAGAIN)
+            return -EAGAIN;
+        hqq_tx_release(channel, &destination->unsent);
+        destination->has_unsent = false;
+        if (result < 0) { /* there is nobody to have it: what is left is lost with its receiver */
+            error = destination->is_connected ? (int)result : 0;
+            break;
+        }
+        hqq_count_own(&endpoint->counters->resent, 1);
+    }
+    hqq_destination_forget(endpoint, destination, HQQ_SOCKET_PEER_LEFT);
+    destination->retry_ns = 0;
+    return error;
+}
+
+int hqq_resend_wait(const struct hqq_endpoint *endpoint, int tries)
+{
+    (void)endpoint;
+    if (tries >= TRIES)
+        return -EAGAIN;
+    return hqq_sys.sleep_until(hqq_clock_ns() + HQQ_NS_PER_MS);
+}

@@ -1,0 +1,19 @@
+/*
+ * Sending again what a receiver that has gone did not read: through the kernel, in order, once each. Under the send lock.
+ */
+#ifndef HQQ_ENDPOINT_RESEND_H
+#define HQQ_ENDPOINT_RESEND_H
+
+#include "endpoint/destinations.h"
+
+/* What a send says inside when there was no room: no error number of the kernel's. */
+#define HQQ_RESEND_FULL (-4095)
+
+/* RESENDING: all that there is, if the kernel's queue has room. 0: done, the destination is NONE; -EAGAIN: not yet. Another -errno: the
+ * socket is connected there, and the kernel has told this process what it would tell the program: this is its answer. */
+int hqq_resend(struct hqq_endpoint *endpoint, struct hqq_destination *destination, int fd);
+
+/* Without the lock: before it is tried again. 0, or -EAGAIN: it was tried long enough. */
+int hqq_resend_wait(const struct hqq_endpoint *endpoint, int tries);
+
+#endif

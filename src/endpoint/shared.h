@@ -1,0 +1,79 @@
+/*
+ * What the copies of a socket in several processes share, and which process this is. Only the words and who may set
+ * them: what follows from them for channels and destinations is for ownership.h.
+ *
+ * A vfork child runs in its parent's memory and changes nothing here.
+ */
+#ifndef HQQ_ENDPOINT_SHARED_H
+#define HQQ_ENDPOINT_SHARED_H
+
+#include <stdalign.h>
+#include <stdbool.h>
+
+#include "endpoint/endpoint.h"
+
+/* What the copies of a socket share across forks. */
+struct hqq_shared {
+    alignas(HQQ_CACHE_LINE) hqq_atomic_u64 receiver; /* identity; 0: nobody yet */
+    hqq_atomic_u64 sender;                           /* identity of the process that publishes; 0: nobody */
+    hqq_atomic_u64 kernel_sends;                     /* of all others, after they have returned */
+    hqq_atomic_u64 changes;                          /* connects, binds and shutdowns */
+    hqq_atomic_u32 is_contested;                     /* 1: two living processes have received */
+    hqq_atomic_u32 is_nonblocking;                   /* O_NONBLOCK */
+};
+
+/* Memory for an endpoint; NULL if there is none: then nothing is shared. Taken under the registry's lock. */
+struct hqq_shared *hqq_shared_take(void);
+void hqq_shared_return(struct hqq_shared *shared);
+
+/* A fork is about to be: there is one more copy, and places taken so far may be used by it. */
+void hqq_shared_expect_copy(void);
+
+/* From now on places are taken from new memory: in a child of a fork. */
+void hqq_shared_begin_pool(void);
+
+/* Forks since the start, and sockets that came from elsewhere: while there are none, copies need not be thought of. */
+extern hqq_atomic_u64 hqq_ownership_copies;
+
+/* Under the send lock: this process publishes from now on. False: another living one does. */
+bool hqq_ownership_claim(struct hqq_endpoint *endpoint);
+
+/* It does no more. */
+void hqq_ownership_release(struct hqq_endpoint *endpoint);
+
+/* A kernel send whose destination is not known has returned; or one in a process that does not publish. */
+void hqq_ownership_count_send(struct hqq_endpoint *endpoint);
+
+/* A connect, bind or shutdown of this process. */
+void hqq_ownership_note_change(struct hqq_endpoint *endpoint);
+
+static inline bool hqq_ownership_is_nonblocking(const struct hqq_endpoint *endpoint)
+{
+    return endpoint->shared && hqq_load32_relaxed(&endpoint->shared->is_nonblocking) != 0;
+}
+
+/* This is the process that our state belongs to. */
+void hqq_ownership_remember(void);
+
+/* False in a child of a fork that has not been told so. */
+bool hqq_shared_is_remembered(void);
+
+/* ---- vfork -------------------------------------------------------------------------------------------------------- */
+
+/* 0, or the number of the thread that a vfork child runs in. */
+extern hqq_atomic_u32 hqq_ownership_vfork_thread;
+
+bool hqq_ownership_is_vfork_child_slow(void);
+
+/* Before anything is sent or received: a vfork child may have put another file where one of our sockets is. One load, unless such
+ * a child closed or duplicated something just now. */
+static inline bool hqq_ownership_is_vfork_child(void)
+{
+    return __builtin_expect(hqq_load32_relaxed(&hqq_ownership_vfork_thread) != 0, 0) &&
+           hqq_ownership_is_vfork_child_slow();
+}
+
+/* True in a child of vfork(): no state may be changed. */
+bool hqq_ownership_is_borrowed(void);
+
+#endif

@@ -1,0 +1,55 @@
+#include "endpoint/socket_options.h"
+
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "runtime/libc.h"
+
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD 76
+#endif
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
+/* What they add to a datagram is the kernel's to say; and a sender that asks for credentials gets a name with its next datagram. */
+static const int kernels[] = {SO_PASSCRED, SO_PASSSEC, SO_PASSPIDFD, SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING};
+
+#define KERNELS_COUNT (sizeof(kernels) / sizeof(kernels[0]))
+
+bool hqq_socket_options_is_kernels(int option)
+{
+    for (size_t i = 0; i < KERNELS_COUNT; i++) {
+        if (kernels[i] == option)
+            return true;
+    }
+    return option == SO_PASSRIGHTS;
+}
+
+static int value_of(int fd, int option, int unset)
+{
+    int value = unset;
+    socklen_t length = sizeof(value);
+    return hqq_libc.getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 ? value : unset;
+}
+
+bool hqq_socket_options_need_kernel(int fd)
+{
+    for (size_t i = 0; i < KERNELS_COUNT; i++) {
+        if (value_of(fd, kernels[i], 0) != 0)
+            return true;
+    }
+    return value_of(fd, SO_PASSRIGHTS, 1) == 0; /* no descriptor reaches it, so no challenge does */
+}
+
+bool hqq_socket_options_forbids_looks(int option)
+{
+    return option == SO_PEEK_OFF || option == SO_ATTACH_FILTER || option == SO_ATTACH_BPF;
+}
+
+bool hqq_socket_options_forbid_looks(int fd)
+{
+    socklen_t filters = 0;
+    return value_of(fd, SO_PEEK_OFF, -1) >= 0 ||
+           (hqq_libc.getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &filters) == 0 && filters != 0);
+}

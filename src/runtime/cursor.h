@@ -1,0 +1,98 @@
+/*
+ * Moving bytes between the app's vectors and slots. The vectors are the app's and are trusted as far as memcpy() trusts
+ * its arguments; bad addresses that can be told cheaply are told, so that the kernel may say EFAULT.
+ */
+#ifndef HQQ_RUNTIME_CURSOR_H
+#define HQQ_RUNTIME_CURSOR_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/uio.h>
+
+/* A place in a vector. */
+struct hqq_cursor {
+    const struct iovec *part;
+    size_t parts, offset;
+};
+
+/* True if no byte can be at this address in a Linux process: the first page is never mapped, nor is the kernel's half. */
+static inline bool hqq_is_bad_address(const void *address, size_t length)
+{
+    return length != 0 && ((uintptr_t)address < 4096 || (uintptr_t)address >= (uintptr_t)INTPTR_MAX + 1 - length);
+}
+
+/* The bytes of a vector; false if the kernel would refuse it. */
+static inline bool hqq_vector_length(const struct iovec *parts, size_t count, size_t *ret_length)
+{
+    size_t length = 0;
+    if (count > IOV_MAX || (count != 0 && hqq_is_bad_address(parts, sizeof(*parts))))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].iov_len > SSIZE_MAX - length || hqq_is_bad_address(parts[i].iov_base, parts[i].iov_len))
+            return false;
+        length += parts[i].iov_len;
+    }
+    *ret_length = length;
+    return true;
+}
+
+/* Copies length bytes, which the vector has, out of it. */
+static inline void hqq_cursor_copy_from(struct hqq_cursor *cursor, void *to, size_t length)
+{
+    unsigned char *at = to;
+    while (length > 0) {
+        size_t left = cursor->part->iov_len - cursor->offset;
+        size_t piece = left < length ? left : length;
+        if (piece != 0)
+            memcpy(at, (const unsigned char *)cursor->part->iov_base + cursor->offset, piece);
+        at += piece;
+        length -= piece;
+        cursor->offset += piece;
+        if (cursor->offset == cursor->part->iov_len && length > 0) {
+            cursor->part++;
+            cursor->offset = 0;
+        }
+    }
+}
+
+/* Copies up to length bytes into the vector, as far as it goes. Returns how many. */
+static inline size_t hqq_cursor_copy_to(struct hqq_cursor *cursor, const void *from, size_t length)
+{
+    const unsigned char *at = from;
+    size_t copied = 0;
+    while (copied < length && cursor->parts > 0) {
+        size_t left = cursor->part->iov_len - cursor->offset;
+        size_t piece = left < length - copied ? left : length - copied;
+        if (piece != 0)
+            memcpy((unsigned char *)cursor->part->iov_base + cursor->offset, at + copied, piece);
+        copied += piece;
+        cursor->offset += piece;
+        if (cursor->offset == cursor->part->iov_len) {
+            cursor->part++;
+            cursor->parts--;
+            cursor->offset = 0;
+        }
+    }
+    return copied;
+}
+
+/* Goes on by length bytes, which the vector has. */
+static inline void hqq_cursor_skip(struct hqq_cursor *cursor, size_t length)
+{
+    while (length > 0 && cursor->parts > 0) {
+        size_t left = cursor->part->iov_len - cursor->offset;
+        size_t piece = left < length ? left : length;
+        cursor->offset += piece;
+        length -= piece;
+        if (cursor->offset == cursor->part->iov_len) {
+            cursor->part++;
+            cursor->parts--;
+            cursor->offset = 0;
+        }
+    }
+}
+
+#endif

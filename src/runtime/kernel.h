@@ -1,0 +1,59 @@
+/*
+ * System calls that are made while a lock is held: they never wait, are no cancellation points (a cancelled thread
+ * would keep the lock), return -errno, and preserve errno.
+ */
+#ifndef HQQ_RUNTIME_KERNEL_H
+#define HQQ_RUNTIME_KERNEL_H
+
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "runtime/libc.h"
+
+static inline long hqq_kernel_result(long result, int saved_errno)
+{
+    long settled = result < 0 ? -errno : result;
+    errno = saved_errno;
+    return settled;
+}
+
+static inline long hqq_kernel_recvmsg(int fd, struct msghdr *message, int flags)
+{
+    int saved = errno;
+    return hqq_kernel_result(hqq_libc.syscall(SYS_recvmsg, fd, message, flags | MSG_DONTWAIT), saved);
+}
+
+static inline long hqq_kernel_peek(int fd, void *data, size_t capacity)
+{
+    int saved = errno;
+    return hqq_kernel_result(
+        hqq_libc.syscall(SYS_recvfrom, fd, data, capacity, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT, NULL, NULL), saved);
+}
+
+static inline long hqq_kernel_sendto(int fd, const void *data, size_t length, const struct sockaddr *address,
+                                     socklen_t address_length)
+{
+    int saved = errno;
+    return hqq_kernel_result(
+        hqq_libc.syscall(SYS_sendto, fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL, address, (long)address_length),
+        saved);
+}
+
+static inline long hqq_kernel_sendmsg(int fd, const struct msghdr *message)
+{
+    int saved = errno;
+    return hqq_kernel_result(hqq_libc.syscall(SYS_sendmsg, fd, message, MSG_DONTWAIT | MSG_NOSIGNAL), saved);
+}
+
+static inline long hqq_kernel_poll_now(struct pollfd *fds, nfds_t count)
+{
+    struct timespec none = {0};
+    int saved = errno;
+    return hqq_kernel_result(hqq_libc.syscall(SYS_ppoll, fds, count, &none, NULL, 8L), saved);
+}
+
+#endif

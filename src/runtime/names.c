@@ -1,0 +1,4 @@
+/* The number of changes to names and identity. */
+#include "runtime/names.h"
+
+hqq_atomic_u64 hqq_names_changes;

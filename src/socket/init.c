@@ -1,0 +1,109 @@
+#include "socket/init.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+
+#include "endpoint/changes.h"
+#include "endpoint/life.h"
+#include "endpoint/ownership.h"
+#include "hqqsock/named.h"
+#include "runtime/config.h"
+#include "runtime/fdtable.h"
+#include "runtime/libc.h"
+#include "runtime/started.h"
+#include "socket/descriptor.h"
+#include "socket/epoll.h"
+
+static void begin(bool is_preload)
+{
+    hqq_config_load(is_preload);
+    hqq_ownership_remember();
+    hqq_endpoint_waits_are_intercepted = is_preload;
+    hqq_store32_release(&hqq_started, HQQ_STARTED);
+}
+
+void hqq_start_begin(void)
+{
+    begin(false);
+    pthread_atfork(hqq_socket_fork_prepare, hqq_socket_fork_parent, hqq_socket_fork_child);
+}
+
+void hqq_socket_init(bool is_preload)
+{
+    int saved = errno;
+    hqq_start_skip();
+    begin(is_preload);
+    errno = saved;
+}
+
+/* The peers are told, so that they need not find out; their datagrams stay with the kernel, as the sockets do. */
+void hqq_socket_exit(void)
+{
+    int saved = errno;
+    if (hqq_load32_acquire(&hqq_started) != HQQ_STARTED || hqq_ownership_is_borrowed())
+        return;
+    hqq_store32_release(&hqq_started, HQQ_ENDED);
+    for (struct hqq_endpoint *endpoint = hqq_endpoint_first(); endpoint; endpoint = endpoint->next) {
+        if (hqq_load32_relaxed(&endpoint->is_live) != 0 && hqq_endpoint_is_own(endpoint))
+            hqq_changes_exit(endpoint);
+    }
+    errno = saved;
+}
+
+/* Sockets that the next program keeps are handed off. In a vfork child they are the parent's too, which goes on. */
+void hqq_socket_exec(void)
+{
+    int saved = errno;
+    if (hqq_load32_acquire(&hqq_started) != HQQ_STARTED)
+        return;
+    bool is_borrowed = hqq_ownership_is_borrowed();
+    for (int fd = hqq_fd_next(0); fd >= 0; fd = hqq_fd_next(fd + 1)) {
+        struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+        if (!endpoint || !hqq_endpoint_is_own(endpoint))
+            continue;
+        bool is_kept = (hqq_libc.fcntl(fd, F_GETFD) & FD_CLOEXEC) == 0;
+        if (is_borrowed && is_kept)
+            hqq_changes_passed(endpoint);
+        else if (!is_borrowed && (is_kept || hqq_load32_relaxed(&endpoint->is_receiver) != 0))
+            hqq_changes_exec(endpoint);
+    }
+    errno = saved;
+}
+
+void hqq_socket_fork_prepare(void)
+{
+    hqq_ownership_fork_prepare();
+}
+
+void hqq_socket_fork_parent(void)
+{
+    hqq_ownership_fork_parent();
+}
+
+void hqq_socket_fork_child(void)
+{
+    hqq_epoll_reset_locks();
+    hqq_named_reset_lock();
+    hqq_named_epoll_reset_lock();
+    hqq_ownership_fork_child();
+}
+
+void hqq_socket_created(int fd)
+{
+    hqq_descriptor_created(fd);
+}
+
+void hqq_socket_created_set(int fd)
+{
+    hqq_socket_created(fd);
+    if (fd >= 0 && hqq_config_is_enabled() && !hqq_ownership_is_borrowed())
+        hqq_epoll_made(fd);
+}
+
+void hqq_socket_demote(int fd)
+{
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    if (endpoint && !hqq_ownership_is_borrowed())
+        hqq_endpoint_make_foreign(endpoint, HQQ_FOREIGN_WAITER);
+}

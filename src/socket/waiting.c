@@ -1,0 +1,231 @@
+#include "socket/waiting.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#include <hqq/link.h>
+
+#include "endpoint/receive.h"
+#include "endpoint/scheduler.h"
+#include "platform/clock.h"
+#include "platform/sys.h"
+#include "runtime/cursor.h"
+#include "runtime/handlers.h"
+#include "runtime/ticks.h"
+
+#define LOOKS_PER_CLOCK 8
+#define YIELDS 4
+
+const struct timespec *hqq_waiting_span(uint64_t until_ns, struct timespec *left)
+{
+    if (until_ns == HQQ_FOREVER)
+        return NULL;
+    *left = hqq_timespec(hqq_clock_left(until_ns));
+    return left;
+}
+
+bool hqq_waiting_is_valid(const struct timespec *timeout)
+{
+    return !timeout || (!hqq_is_bad_address(timeout, sizeof(*timeout)) && timeout->tv_sec >= 0 &&
+                        timeout->tv_nsec >= 0 && timeout->tv_nsec < (long)HQQ_NS_PER_S);
+}
+
+/* ---- Looking ----------------------------------------------------------------------------------------------------- */
+
+static size_t look(struct hqq_waiting *wait)
+{
+    size_t ready = 0, place = 0;
+    bool is_edge;
+    struct hqq_endpoint *endpoint;
+    while ((endpoint = wait->adapter->next(wait, &place, &is_edge))) {
+        if (hqq_load32_relaxed(&endpoint->is_busy) != 0 && hqq_receive_is_ready(endpoint, is_edge)) {
+            wait->adapter->mark(wait, place);
+            ready++;
+        }
+    }
+    return ready;
+}
+
+/* ---- Sleeping ---------------------------------------------------------------------------------------------------- */
+
+static void wake(struct hqq_waiting *wait)
+{
+    size_t place = 0;
+    bool is_edge;
+    while (place < wait->asleep) {
+        struct hqq_endpoint *endpoint = wait->adapter->next(wait, &place, &is_edge);
+        if (!endpoint || place > wait->asleep)
+            break;
+        if (!wait->adapter->count)
+            hqq_receive_wake(endpoint);
+    }
+    wait->asleep = 0;
+    if (wait->is_counted && wait->adapter->count)
+        wait->adapter->count(wait, false);
+    wait->is_counted = false;
+}
+
+static void wake_abandoned(struct hqq_frame *frame)
+{
+    wake((struct hqq_waiting *)(void *)frame);
+}
+
+static void wake_cancelled(void *argument)
+{
+    struct hqq_waiting *wait = argument;
+    hqq_frame_pop(&wait->frame);
+    wake(wait);
+}
+
+/* Arms all, and counts this thread with them. False: something is there; nobody is counted. */
+static bool arm(struct hqq_waiting *wait)
+{
+    size_t place = 0;
+    bool is_edge, may_sleep = true;
+    struct hqq_endpoint *endpoint;
+    if (wait->adapter->count) {
+        wait->adapter->count(wait, true);
+        wait->is_counted = true;
+    }
+    while (may_sleep && (endpoint = wait->adapter->next(wait, &place, &is_edge))) {
+        if (!wait->adapter->count)
+            may_sleep = hqq_receive_sleep(endpoint, is_edge);
+        else if (hqq_load32_relaxed(&endpoint->is_busy) != 0)
+            may_sleep = hqq_receive_arm(endpoint, is_edge);
+        if (may_sleep)
+            wait->asleep = place;
+    }
+    if (!may_sleep)
+        wake(wait);
+    return may_sleep;
+}
+
+/* The kernel's call. */
+static int call(struct hqq_waiting *wait, const struct timespec *span)
+{
+    int result;
+    wait->frame.leave = wake_abandoned;
+    hqq_frame_push(&wait->frame);
+    pthread_cleanup_push(wake_cancelled, wait);
+    uint64_t began = hqq_ticks();
+    result = wait->adapter->call(wait, span);
+    if (hqq_ticks_are_due(hqq_ticks(), began, HQQ_BET_AWAKE_US))
+        hqq_receive_has_slept();
+    pthread_cleanup_pop(0);
+    hqq_frame_pop(&wait->frame);
+    wake(wait);
+    return result;
+}
+
+/* ---- Spinning ---------------------------------------------------------------------------------------------------- */
+
+/* The endpoint that a spin pays for most likely: any that may. */
+static struct hqq_endpoint *find_stake(struct hqq_waiting *wait, uint64_t *ret_stake, bool *ret_shares_cpu)
+{
+    size_t place = 0, looked = 0;
+    bool is_edge;
+    struct hqq_endpoint *endpoint;
+    while ((endpoint = wait->adapter->next(wait, &place, &is_edge)) && looked++ < HQQ_WAITING_FEW) {
+        if (is_edge || hqq_load32_relaxed(&endpoint->is_busy) == 0)
+            continue;
+        *ret_stake = hqq_receive_stake(endpoint, ret_shares_cpu);
+        if (*ret_stake != 0)
+            return endpoint;
+    }
+    return NULL;
+}
+
+static bool has_data(struct hqq_waiting *wait)
+{
+    size_t place = 0, looked = 0;
+    bool is_edge;
+    struct hqq_endpoint *endpoint;
+    while ((endpoint = wait->adapter->next(wait, &place, &is_edge)) && looked++ < HQQ_WAITING_FEW) {
+        if (!is_edge && hqq_load32_relaxed(&endpoint->is_busy) != 0 && hqq_receive_is_ready(endpoint, false))
+            return true;
+    }
+    return false;
+}
+
+/* True: look. False: it did not pay, or a handler ran, which ends a wait of this kind. */
+static bool spin(struct hqq_waiting *wait)
+{
+    uint64_t stake = 0;
+    bool shares_cpu = false, is_won = false;
+    uint32_t handlers = hqq_load32_relaxed(&hqq_handlers_run);
+    struct hqq_endpoint *endpoint = wait->mask ? NULL : find_stake(wait, &stake, &shares_cpu);
+    if (!endpoint)
+        return false;
+    uint64_t began = hqq_ticks(), now = began;
+    for (int rounds = 0; !is_won && now - began < stake && hqq_load32_relaxed(&hqq_handlers_run) == handlers;
+         rounds++) {
+        if (shares_cpu && rounds == YIELDS)
+            break;
+        if (shares_cpu)
+            hqq_sys.sched_yield();
+        for (int i = 0; i < LOOKS_PER_CLOCK && !is_won; i++) {
+            is_won = has_data(wait);
+            if (!is_won && !shares_cpu)
+                hqq_cpu_pause();
+        }
+        now = hqq_ticks();
+    }
+    hqq_receive_spun(endpoint, is_won, shares_cpu ? 0 : now - began);
+    return is_won;
+}
+
+/* ---- The wait ---------------------------------------------------------------------------------------------------- */
+
+/* Busy endpoints whose readiness the kernel tells as long as it lasts: before and after it is asked. */
+static bool note_requests(struct hqq_waiting *wait)
+{
+    size_t place = 0;
+    bool is_edge, has_busy = false;
+    struct hqq_endpoint *endpoint;
+    while ((endpoint = wait->adapter->next(wait, &place, &is_edge))) {
+        if (hqq_load32_relaxed(&endpoint->is_busy) == 0)
+            continue;
+        has_busy = true;
+        if (!is_edge)
+            hqq_receive_note_requests(endpoint);
+    }
+    return has_busy;
+}
+
+static void acknowledge(struct hqq_waiting *wait)
+{
+    size_t place = 0;
+    bool is_edge;
+    struct hqq_endpoint *endpoint;
+    while ((endpoint = wait->adapter->next(wait, &place, &is_edge))) {
+        if (!is_edge && hqq_load32_relaxed(&endpoint->is_busy) != 0)
+            hqq_receive_acknowledge(endpoint);
+    }
+}
+
+int hqq_waiting_run(struct hqq_waiting *wait)
+{
+    const struct timespec none = {0};
+    struct timespec left;
+    uint32_t handlers = hqq_load32_relaxed(&hqq_handlers_run);
+    wait->asleep = 0;
+    wait->is_counted = false;
+    for (;;) {
+        size_t ready = look(wait);
+        bool has_busy = ready == 0 && !wait->is_now && !wait->asks_once && note_requests(wait);
+        if (ready != 0 || wait->is_now || has_busy) {
+            int found = call(wait, &none);
+            if (found != 0 || !has_busy)
+                return found < 0 ? found : wait->adapter->merge(wait, found);
+            acknowledge(wait);
+        }
+        if (has_busy && spin(wait))
+            continue;
+        if (hqq_load32_relaxed(&hqq_handlers_run) != handlers) {
+            errno = EINTR;
+            return -1;
+        }
+        if (arm(wait))
+            return call(wait, hqq_waiting_span(wait->until_ns, &left));
+    }
+}
