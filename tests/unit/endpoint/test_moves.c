@@ -38,6 +38,7 @@ static bool may(const struct move *move)
     return strchr(may_follow[move->from], letters[move->to]) != NULL;
 }
 
+#ifndef NDEBUG
 static int move_in_child(void *argument)
 {
     const struct move *move = argument;
@@ -49,6 +50,7 @@ static int move_in_child(void *argument)
     hqq_destination_set(&destination, (enum hqq_progress)move->to);
     return 0;
 }
+#endif
 
 static void destinations_move_as_the_table_says(void **state)
 {
