@@ -93,18 +93,31 @@ static void open_with(struct hqq_endpoint *endpoint, struct hqq_destination *des
     note_open(endpoint, destination);
 }
 
-/* The channel of another name of the same receiver. */
-static struct hqq_channel *channel_to(const struct hqq_endpoint *endpoint, const struct hqq_inode *inode)
+/* Another name of the receiver, whose progress is such; NULL: there is none. */
+static const struct hqq_destination *find_other(const struct hqq_endpoint *endpoint,
+                                                const struct hqq_destination *destination,
+                                                const struct hqq_inode *inode, bool (*is_such)(enum hqq_progress))
 {
     for (int i = -1; i < HQQ_DESTINATION_BUCKETS; i++) {
         for (const struct hqq_destination *other = i < 0 ? endpoint->peer : endpoint->bucket[i]; other;
              other = other->next) {
-            if (other->progress == HQQ_PROGRESS_OPEN && hqq_destination_is_path(other) &&
+            if (other != destination && is_such(other->progress) && hqq_destination_is_path(other) &&
                 hqq_inode_is_same(&other->inode, inode))
-                return other->channel;
+                return other;
         }
     }
     return NULL;
+}
+
+static bool is_open(enum hqq_progress progress)
+{
+    return progress == HQQ_PROGRESS_OPEN;
+}
+
+/* On its way to a channel, which will serve the other names too. */
+static bool is_under_way(enum hqq_progress progress)
+{
+    return progress != HQQ_PROGRESS_NONE;
 }
 
 /* The channel that a peer of this name has offered. */
@@ -132,7 +145,10 @@ static bool find_shared(struct hqq_endpoint *endpoint, struct hqq_destination *d
             return false;
         }
         errno = saved;
-        channel = hqq_destination_is_path(destination) ? channel_to(endpoint, &destination->inode) : NULL;
+        const struct hqq_destination *other = hqq_destination_is_path(destination)
+                                                  ? find_other(endpoint, destination, &destination->inode, is_open)
+                                                  : NULL;
+        channel = other ? other->channel : NULL;
         if (!channel && hqq_load32_relaxed(&destination->kernel_run) != 0)
             channel = reply_channel(endpoint, destination);
     }
@@ -151,21 +167,6 @@ static int make_key(struct hqq_endpoint *endpoint, struct hqq_destination *desti
     return hqq_reserved_take(key, &destination->key_fd, &endpoint->send_lock) >= 0 ? 0 : -EMFILE;
 }
 
-/* Another name of the same receiver is on its way to a channel, which will serve this one too. */
-static bool is_under_way(const struct hqq_endpoint *endpoint, const struct hqq_destination *destination,
-                         const struct hqq_inode *inode)
-{
-    for (int i = -1; i < HQQ_DESTINATION_BUCKETS; i++) {
-        for (const struct hqq_destination *other = i < 0 ? endpoint->peer : endpoint->bucket[i]; other;
-             other = other->next) {
-            if (other != destination && other->progress != HQQ_PROGRESS_NONE && hqq_destination_is_path(other) &&
-                hqq_inode_is_same(&other->inode, inode))
-                return true;
-        }
-    }
-    return false;
-}
-
 /* Makes a channel and leaves it at the rendezvous. */
 static int offer(struct hqq_endpoint *endpoint, struct hqq_destination *destination)
 {
@@ -176,7 +177,8 @@ static int offer(struct hqq_endpoint *endpoint, struct hqq_destination *destinat
     if (result == 0 && destination->is_connected && hqq_destination_is_path(destination) &&
         !hqq_inode_is_same(&place.inode, &destination->inode))
         result = -ECONNREFUSED; /* the name is another socket's than the one that this is connected to */
-    if (result == 0 && hqq_destination_is_path(destination) && is_under_way(endpoint, destination, &place.inode))
+    if (result == 0 && hqq_destination_is_path(destination) &&
+        find_other(endpoint, destination, &place.inode, is_under_way))
         result = -EALREADY;
     if (result != 0)
         return result;

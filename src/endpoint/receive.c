@@ -268,8 +268,7 @@ static void abandon(struct hqq_frame *jump)
         leave(endpoint, entered);
         return;
     }
-    for (struct hqq_channel *channel = endpoint->busy; channel;
-         channel = channel->busy_next != endpoint->busy ? channel->busy_next : NULL)
+    for (struct hqq_channel *channel = endpoint->busy; channel; channel = hqq_scheduler_after(channel, endpoint->busy))
         hqq_rx_recover(channel);
     endpoint->changing = 0;
     endpoint->frame = NULL;

@@ -130,7 +130,7 @@ void hqq_scheduler_expect_no_more(struct hqq_endpoint *endpoint)
     hqq_store32_relaxed(&endpoint->keys_expected, LATE_KEYS);
 }
 
-void hqq_scheduler_add(struct hqq_endpoint *endpoint, struct hqq_channel *channel)
+static void link_last(struct hqq_endpoint *endpoint, struct hqq_channel *channel)
 {
     channel->next = NULL;
     channel->previous = endpoint->channels_last;
@@ -139,6 +139,23 @@ void hqq_scheduler_add(struct hqq_endpoint *endpoint, struct hqq_channel *channe
     else
         endpoint->channels = channel;
     endpoint->channels_last = channel;
+}
+
+static void unlink_from_list(struct hqq_endpoint *endpoint, struct hqq_channel *channel)
+{
+    if (channel->previous)
+        channel->previous->next = channel->next;
+    else
+        endpoint->channels = channel->next;
+    if (channel->next)
+        channel->next->previous = channel->previous;
+    else
+        endpoint->channels_last = channel->previous;
+}
+
+void hqq_scheduler_add(struct hqq_endpoint *endpoint, struct hqq_channel *channel)
+{
+    link_last(endpoint, channel);
     hqq_add32_relaxed(&endpoint->channel_count, 1);
     if (awaits_challenge(channel))
         hqq_add32_relaxed(&endpoint->unvalidated_count, 1);
@@ -150,14 +167,7 @@ void hqq_scheduler_remove(struct hqq_endpoint *endpoint, struct hqq_channel *cha
     make_idle(endpoint, channel);
     if (endpoint->waiting == channel)
         endpoint->waiting = NULL;
-    if (channel->previous)
-        channel->previous->next = channel->next;
-    else
-        endpoint->channels = channel->next;
-    if (channel->next)
-        channel->next->previous = channel->previous;
-    else
-        endpoint->channels_last = channel->previous;
+    unlink_from_list(endpoint, channel);
     hqq_sub32_relaxed(&endpoint->channel_count, 1);
     if (awaits_challenge(channel))
         hqq_scheduler_expect_no_more(endpoint);
@@ -247,8 +257,7 @@ void hqq_scheduler_poll(struct hqq_endpoint *endpoint)
     struct hqq_channel *channel = endpoint->busy;
     if (!may_poll(endpoint))
         return;
-    for (struct hqq_channel *first = channel; channel;
-         channel = channel->busy_next != first ? channel->busy_next : NULL)
+    for (struct hqq_channel *first = channel; channel; channel = hqq_scheduler_after(channel, first))
         hqq_rx_poll(channel);
 }
 
@@ -288,7 +297,7 @@ bool hqq_scheduler_has_data(const struct hqq_endpoint *endpoint)
     while (channel) {
         if (hqq_rx_has_data(channel))
             return true;
-        channel = channel->busy_next != first ? channel->busy_next : NULL;
+        channel = hqq_scheduler_after(channel, first);
     }
     return false;
 }
@@ -306,7 +315,7 @@ static bool is_before_head(const struct hqq_endpoint *endpoint, struct hqq_chann
 void hqq_scheduler_fix_head(const struct hqq_endpoint *endpoint)
 {
     struct hqq_channel *first = endpoint->busy, *channel = first;
-    for (; channel; channel = channel->busy_next != first ? channel->busy_next : NULL)
+    for (; channel; channel = hqq_scheduler_after(channel, first))
         note_position(endpoint, channel);
 }
 
@@ -332,7 +341,7 @@ struct hqq_channel *hqq_scheduler_next(struct hqq_endpoint *endpoint, struct hqq
             first = channel = endpoint->busy; /* from the beginning; not by a call, as there may be thousands */
             continue;
         }
-        channel = channel->busy_next != first ? channel->busy_next : NULL;
+        channel = hqq_scheduler_after(channel, first);
     }
     return NULL;
 }
@@ -378,9 +387,9 @@ bool hqq_scheduler_arm(struct hqq_endpoint *endpoint, bool only_news)
 {
     bool is_quiet = true;
     struct hqq_channel *first = endpoint->busy, *channel = first;
-    for (; channel; channel = channel->busy_next != first ? channel->busy_next : NULL)
+    for (; channel; channel = hqq_scheduler_after(channel, first))
         is_quiet &= hqq_rx_arm(channel);
-    for (channel = first; channel && is_quiet; channel = channel->busy_next != first ? channel->busy_next : NULL)
+    for (channel = first; channel && is_quiet; channel = hqq_scheduler_after(channel, first))
         is_quiet = only_news ? !has_news(channel) : !hqq_rx_has_data(channel);
     if (!is_quiet)
         return false;
@@ -392,7 +401,7 @@ void hqq_scheduler_interrupt(struct hqq_endpoint *endpoint)
     if (endpoint->changing != 0) /* then it is the lists that were interrupted, and no move */
         return;
     struct hqq_channel *first = endpoint->busy, *channel = first;
-    for (; channel; channel = channel->busy_next != first ? channel->busy_next : NULL)
+    for (; channel; channel = hqq_scheduler_after(channel, first))
         hqq_rx_interrupt(channel);
 }
 
@@ -401,7 +410,7 @@ void hqq_scheduler_interrupt(struct hqq_endpoint *endpoint)
 bool hqq_scheduler_is_wanted(const struct hqq_endpoint *endpoint)
 {
     const struct hqq_channel *first = endpoint->busy, *channel = first;
-    for (; channel; channel = channel->busy_next != first ? channel->busy_next : NULL) {
+    for (; channel; channel = hqq_scheduler_after(channel, first)) {
         if (hqq_rx_is_wanted(channel))
             return true;
     }
@@ -411,7 +420,7 @@ bool hqq_scheduler_is_wanted(const struct hqq_endpoint *endpoint)
 void hqq_scheduler_note_requests(struct hqq_endpoint *endpoint)
 {
     struct hqq_channel *first = endpoint->busy, *channel = first;
-    for (; channel; channel = channel->busy_next != first ? channel->busy_next : NULL)
+    for (; channel; channel = hqq_scheduler_after(channel, first))
         hqq_rx_note_request(channel);
     hqq_fence_acquire(); /* the requests were read before the queue is looked at */
 }
@@ -419,7 +428,7 @@ void hqq_scheduler_note_requests(struct hqq_endpoint *endpoint)
 void hqq_scheduler_acknowledge(struct hqq_endpoint *endpoint)
 {
     struct hqq_channel *first = endpoint->busy, *channel = first;
-    for (; channel; channel = channel->busy_next != first ? channel->busy_next : NULL)
+    for (; channel; channel = hqq_scheduler_after(channel, first))
         hqq_rx_acknowledge(channel);
 }
 
@@ -428,7 +437,7 @@ void hqq_scheduler_acknowledge(struct hqq_endpoint *endpoint)
 bool hqq_scheduler_has_news(const struct hqq_endpoint *endpoint)
 {
     struct hqq_channel *first = endpoint->busy, *channel = first;
-    for (; channel; channel = channel->busy_next != first ? channel->busy_next : NULL) {
+    for (; channel; channel = hqq_scheduler_after(channel, first)) {
         if (has_news(channel))
             return true;
     }
@@ -438,14 +447,14 @@ bool hqq_scheduler_has_news(const struct hqq_endpoint *endpoint)
 void hqq_scheduler_report(struct hqq_endpoint *endpoint)
 {
     struct hqq_channel *first = endpoint->busy, *channel = first;
-    for (; channel; channel = channel->busy_next != first ? channel->busy_next : NULL)
+    for (; channel; channel = hqq_scheduler_after(channel, first))
         channel->reported_up_to = hqq_load_acquire(hqq_ring_w(&channel->rx));
 }
 
 void hqq_scheduler_forget_report(struct hqq_endpoint *endpoint)
 {
     struct hqq_channel *first = endpoint->busy, *channel = first;
-    for (; channel; channel = channel->busy_next != first ? channel->busy_next : NULL)
+    for (; channel; channel = hqq_scheduler_after(channel, first))
         channel->reported_up_to = hqq_load_relaxed(hqq_ring_r(&channel->rx)) - 1;
 }
 
@@ -462,9 +471,8 @@ static bool is_over(struct hqq_channel *channel)
 
 void hqq_scheduler_reap(struct hqq_endpoint *endpoint, bool is_due)
 {
-    static const uint64_t every = REAP_NS;
     uint64_t now = hqq_clock_ns();
-    if (!endpoint->channels || (!is_due && !hqq_is_due(now, endpoint->reaped_ns, every)))
+    if (!endpoint->channels || (!is_due && !hqq_is_due(now, endpoint->reaped_ns, REAP_NS)))
         return;
     endpoint->reaped_ns = now;
     uint32_t most = REAPED;
@@ -474,21 +482,14 @@ void hqq_scheduler_reap(struct hqq_endpoint *endpoint, bool is_due)
     }
     for (uint32_t i = 0; i < most && endpoint->channels; i++) {
         struct hqq_channel *channel = endpoint->channels;
-        if (channel == endpoint->channels_last) {
-            if (is_over(channel))
-                hqq_scheduler_end(endpoint, channel);
-            break;
-        }
+        bool is_last = channel == endpoint->channels_last;
         if (is_over(channel)) {
             hqq_scheduler_end(endpoint, channel);
-            continue;
+        } else if (!is_last) { /* to the end, so that each has its turn */
+            unlink_from_list(endpoint, channel);
+            link_last(endpoint, channel);
         }
-        /* to the end of the list, so that each has its turn */
-        endpoint->channels = channel->next;
-        channel->next->previous = NULL;
-        channel->next = NULL;
-        channel->previous = endpoint->channels_last;
-        endpoint->channels_last->next = channel;
-        endpoint->channels_last = channel;
+        if (is_last)
+            break;
     }
 }
