@@ -29,6 +29,7 @@ enum phase {
     PHASE_OUTSIDE,
     PHASE_LOCKED, /* the lock, or it is being tried */
     PHASE_KERNEL,
+    PHASE_NOTING, /* in the kernel's stead, and as PHASE_LOCKED */
 };
 
 /* One send. */
@@ -47,6 +48,13 @@ struct sending {
     uint64_t published_from;
     struct hqq_channel *held; /* in the kernel: the channel that is to be asked to drain */
 };
+
+/* A send that is none of ours. */
+static ssize_t send_plainly(const struct sending *sending)
+{
+    ssize_t result = hqq_libc.sendmsg(sending->fd, sending->message, sending->flags);
+    return result < 0 ? -errno : result;
+}
 
 static void give_lock(struct sending *sending)
 {
@@ -100,11 +108,12 @@ static ssize_t call_kernel(struct sending *sending, const struct msghdr *message
 /* Another thread may have opened the channel meanwhile. A handler in a send of this thread's leaves it to the next challenge. */
 static void note_challenge(struct sending *sending)
 {
-    sending->phase = PHASE_LOCKED;
-    if (hqq_lock_take(&sending->endpoint->send_lock)) {
-        hqq_destination_challenged(sending->destination);
-        hqq_lock_give(&sending->endpoint->send_lock);
-    }
+    if (hqq_lock_is_mine(&sending->endpoint->send_lock))
+        return;
+    sending->phase = PHASE_NOTING;
+    hqq_lock_take(&sending->endpoint->send_lock);
+    hqq_destination_challenged(sending->destination);
+    hqq_lock_give(&sending->endpoint->send_lock);
     sending->phase = PHASE_KERNEL;
 }
 
@@ -289,8 +298,7 @@ static ssize_t send_once(struct sending *sending)
     }
     if (__builtin_expect(!hqq_endpoint_is_live(endpoint, sending->fd), 0)) {
         give_lock(sending);
-        ssize_t result = hqq_libc.sendmsg(sending->fd, sending->message, sending->flags);
-        return result < 0 ? -errno : result;
+        return send_plainly(sending);
     }
     return plan_and_act(sending);
 }
@@ -323,10 +331,11 @@ static void abandon(struct hqq_frame *frame)
     }
     enum phase phase = sending->phase;
     sending->phase = PHASE_OUTSIDE; /* once, though it may be called again */
-    if (phase == PHASE_KERNEL) {
+    if (phase == PHASE_KERNEL || phase == PHASE_NOTING) {
         request_drain(sending);
         leave_kernel(sending);
-    } else if (phase == PHASE_LOCKED && hqq_lock_is_mine(&sending->endpoint->send_lock)) {
+    }
+    if ((phase == PHASE_LOCKED || phase == PHASE_NOTING) && hqq_lock_is_mine(&sending->endpoint->send_lock)) {
         if (sending->published)
             hqq_tx_look(sending->published, sending->published_from);
         hqq_lock_give(&sending->endpoint->send_lock);
@@ -338,10 +347,8 @@ static ssize_t begin(struct sending *sending)
     if (__builtin_expect(!hqq_endpoint_is_own(sending->endpoint), 0))
         hqq_ownership_noticed(sending->endpoint);
     if (__builtin_expect(!hqq_vector_length(sending->message->msg_iov, sending->message->msg_iovlen, &sending->length),
-                         0)) {
-        ssize_t result = hqq_libc.sendmsg(sending->fd, sending->message, sending->flags);
-        return result < 0 ? -errno : result;
-    }
+                         0))
+        return send_plainly(sending);
     sending->frame.leave = abandon;
     sending->frame.object = sending->endpoint;
     hqq_frame_push(&sending->frame);
