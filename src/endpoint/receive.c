@@ -12,6 +12,7 @@
 #include "endpoint/kernel_queue.h"
 #include "endpoint/ownership.h"
 #include "endpoint/scheduler.h"
+#include "endpoint/spin.h"
 #include "endpoint/validation.h"
 #include "platform/clock.h"
 #include "ring/consume.h"
@@ -29,9 +30,8 @@
 /* Flags that are the kernel's to answer. */
 #define KERNEL_FLAGS (MSG_OOB | MSG_ERRQUEUE)
 
-/* A spin looks at the clock after so many looks at the rings, and gives the processor up so often. */
+/* A spin looks at the clock after so many looks at the rings. */
 #define LOOKS_PER_CLOCK 32
-#define YIELDS 4
 
 /* ---- From a ring ------------------------------------------------------------------------------------------------ */
 
@@ -201,7 +201,12 @@ static void count_spin(struct hqq_endpoint *endpoint, bool is_won, uint64_t tick
     }
 }
 
-/* Under the receive lock: waits a little for a ring to have something. A handler that runs meanwhile ends it. */
+static bool has_data(void *endpoint)
+{
+    return hqq_scheduler_has_data(endpoint);
+}
+
+/* Under the receive lock: waits a little for a ring to have something. */
 static bool spin(struct hqq_endpoint *endpoint, int fd)
 {
     bool shares_cpu = false, is_won = false;
@@ -209,25 +214,13 @@ static bool spin(struct hqq_endpoint *endpoint, int fd)
     uint32_t handlers = hqq_load32_relaxed(&hqq_handlers_run);
     if (stake == 0)
         return false;
-    uint64_t began = hqq_ticks(), now = began;
-    int rounds = 0;
-    while (!is_won && now - began < stake && !hqq_lock_is_wanted(&endpoint->receive_lock) &&
-           hqq_load32_relaxed(&hqq_handlers_run) == handlers) {
-        if (shares_cpu) {
-            if (rounds++ == YIELDS)
-                break;
-            hqq_sys.sched_yield();
-        }
-        for (int i = 0; i < LOOKS_PER_CLOCK && !is_won; i++) {
-            is_won = hqq_scheduler_has_data(endpoint);
-            if (!is_won && !shares_cpu)
-                hqq_cpu_pause();
-        }
-        now = hqq_ticks();
-        if (!is_won && !shares_cpu && (++rounds & 7) == 0 && !hqq_kernel_queue_is_empty(fd))
+    struct hqq_spin spin = hqq_spin_begin(stake, shares_cpu, handlers);
+    while (!is_won && !hqq_lock_is_wanted(&endpoint->receive_lock) && hqq_spin_goes_on(&spin)) {
+        is_won = hqq_spin_look(&spin, LOOKS_PER_CLOCK, has_data, endpoint);
+        if (!is_won && !shares_cpu && (spin.rounds & 7) == 0 && !hqq_kernel_queue_is_empty(fd))
             return true; /* a sender that has no channel */
     }
-    count_spin(endpoint, is_won, shares_cpu ? 0 : now - began);
+    count_spin(endpoint, is_won, hqq_spin_cost(&spin));
     return is_won;
 }
 
@@ -612,27 +605,27 @@ void hqq_receive_spun(struct hqq_endpoint *endpoint, bool is_won, uint64_t ticks
     end(endpoint, &entered);
 }
 
-void hqq_receive_note_requests(struct hqq_endpoint *endpoint)
+static void with_lock(struct hqq_endpoint *endpoint, void (*act)(struct hqq_endpoint *))
 {
     struct entered entered;
     begin(endpoint, &entered);
-    hqq_scheduler_note_requests(endpoint);
+    act(endpoint);
     end(endpoint, &entered);
+}
+
+void hqq_receive_note_requests(struct hqq_endpoint *endpoint)
+{
+    with_lock(endpoint, hqq_scheduler_note_requests);
 }
 
 void hqq_receive_acknowledge(struct hqq_endpoint *endpoint)
 {
-    struct entered entered;
-    begin(endpoint, &entered);
-    hqq_scheduler_acknowledge(endpoint);
-    end(endpoint, &entered);
+    with_lock(endpoint, hqq_scheduler_acknowledge);
 }
 
-bool hqq_receive_is_ready(struct hqq_endpoint *endpoint, bool only_news)
+bool hqq_receive_is_ready_slow(struct hqq_endpoint *endpoint, bool only_news)
 {
     struct entered entered;
-    if (hqq_load32_relaxed(&endpoint->is_busy) == 0)
-        return false;
     begin(endpoint, &entered);
     hqq_scheduler_poll(endpoint);
     bool is_ready = only_news ? hqq_scheduler_has_news(endpoint) : hqq_scheduler_has_data(endpoint);
@@ -672,16 +665,10 @@ void hqq_receive_has_slept(void)
 
 void hqq_receive_report(struct hqq_endpoint *endpoint)
 {
-    struct entered entered;
-    begin(endpoint, &entered);
-    hqq_scheduler_report(endpoint);
-    end(endpoint, &entered);
+    with_lock(endpoint, hqq_scheduler_report);
 }
 
 void hqq_receive_forget_report(struct hqq_endpoint *endpoint)
 {
-    struct entered entered;
-    begin(endpoint, &entered);
-    hqq_scheduler_forget_report(endpoint);
-    end(endpoint, &entered);
+    with_lock(endpoint, hqq_scheduler_forget_report);
 }

@@ -40,7 +40,12 @@ bool hqq_receive_next_length(struct hqq_endpoint *endpoint, int fd, size_t *ret_
 
 /* True if a ring has something that a receive would find now; for edge-triggered waits: something new. False at once where nothing
  * is busy. */
-bool hqq_receive_is_ready(struct hqq_endpoint *endpoint, bool only_news);
+bool hqq_receive_is_ready_slow(struct hqq_endpoint *endpoint, bool only_news);
+
+static inline bool hqq_receive_is_ready(struct hqq_endpoint *endpoint, bool only_news)
+{
+    return hqq_load32_relaxed(&endpoint->is_busy) != 0 && hqq_receive_is_ready_slow(endpoint, only_news);
+}
 
 /* Before a wait asks the kernel, without waiting, whether something is in the queue; and after it said that there is nothing. */
 void hqq_receive_note_requests(struct hqq_endpoint *endpoint);

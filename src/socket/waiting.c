@@ -7,14 +7,13 @@
 
 #include "endpoint/receive.h"
 #include "endpoint/scheduler.h"
+#include "endpoint/spin.h"
 #include "platform/clock.h"
-#include "platform/sys.h"
 #include "runtime/cursor.h"
 #include "runtime/handlers.h"
 #include "runtime/ticks.h"
 
 #define LOOKS_PER_CLOCK 8
-#define YIELDS 4
 
 const struct timespec *hqq_waiting_span(uint64_t until_ns, struct timespec *left)
 {
@@ -38,7 +37,7 @@ static size_t look(struct hqq_waiting *wait)
     bool is_edge;
     struct hqq_endpoint *endpoint;
     while ((endpoint = wait->adapter->next(wait, &place, &is_edge))) {
-        if (hqq_load32_relaxed(&endpoint->is_busy) != 0 && hqq_receive_is_ready(endpoint, is_edge)) {
+        if (hqq_receive_is_ready(endpoint, is_edge)) {
             wait->adapter->mark(wait, place);
             ready++;
         }
@@ -135,13 +134,14 @@ static struct hqq_endpoint *find_stake(struct hqq_waiting *wait, uint64_t *ret_s
     return NULL;
 }
 
-static bool has_data(struct hqq_waiting *wait)
+static bool has_data(void *waiting)
 {
+    struct hqq_waiting *wait = waiting;
     size_t place = 0, looked = 0;
     bool is_edge;
     struct hqq_endpoint *endpoint;
     while ((endpoint = wait->adapter->next(wait, &place, &is_edge)) && looked++ < HQQ_WAITING_FEW) {
-        if (!is_edge && hqq_load32_relaxed(&endpoint->is_busy) != 0 && hqq_receive_is_ready(endpoint, false))
+        if (!is_edge && hqq_receive_is_ready(endpoint, false))
             return true;
     }
     return false;
@@ -156,21 +156,10 @@ static bool spin(struct hqq_waiting *wait)
     struct hqq_endpoint *endpoint = wait->mask ? NULL : find_stake(wait, &stake, &shares_cpu);
     if (!endpoint)
         return false;
-    uint64_t began = hqq_ticks(), now = began;
-    for (int rounds = 0; !is_won && now - began < stake && hqq_load32_relaxed(&hqq_handlers_run) == handlers;
-         rounds++) {
-        if (shares_cpu && rounds == YIELDS)
-            break;
-        if (shares_cpu)
-            hqq_sys.sched_yield();
-        for (int i = 0; i < LOOKS_PER_CLOCK && !is_won; i++) {
-            is_won = has_data(wait);
-            if (!is_won && !shares_cpu)
-                hqq_cpu_pause();
-        }
-        now = hqq_ticks();
-    }
-    hqq_receive_spun(endpoint, is_won, shares_cpu ? 0 : now - began);
+    struct hqq_spin spin = hqq_spin_begin(stake, shares_cpu, handlers);
+    while (!is_won && hqq_spin_goes_on(&spin))
+        is_won = hqq_spin_look(&spin, LOOKS_PER_CLOCK, has_data, wait);
+    hqq_receive_spun(endpoint, is_won, hqq_spin_cost(&spin));
     return is_won;
 }
 
