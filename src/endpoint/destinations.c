@@ -188,7 +188,8 @@ struct hqq_destination *hqq_destinations_find(struct hqq_endpoint *endpoint, con
     const char *path = ((const struct sockaddr_un *)(const void *)address)->sun_path;
     if (path[0] != '\0' && path[0] != '/') /* it may mean another socket each time */
         return NULL;
-    if (endpoint->peer && has_name(endpoint->peer, address, length))
+    /* An abstract name is the peer's as long as that lives. A path may lead elsewhere by now: it is looked after on its own. */
+    if (path[0] == '\0' && endpoint->peer && has_name(endpoint->peer, address, length))
         return endpoint->peer;
     unsigned bucket = bucket_of(address, length);
     for (destination = endpoint->bucket[bucket]; destination && !has_name(destination, address, length);

@@ -133,8 +133,7 @@ a_preload_that_is_not_loaded_is_an_error() {
 a_lost_datagram_is_an_error() {
     local told=(stream-64 stream-64-polled connected-64 batch-32 one-cpu-stream paced-10k wait-poll wait-select wait-epoll
         crowd-100 crowd-1000-of-4 set-up-1000 single start-log)
-    local stalled=(round-trip-64 round-trip-64-polled pairs-2 sleepers set-100-poll set-100-epoll answered-100
-        start-once)
+    local stalled=(round-trip-64 round-trip-64-polled pairs-2 sleepers set-100-poll set-100-epoll answered-100)
     runs 1 --quick --rows="$(IFS=, && echo "${told[*]}")" "$lose"
     check "each row is said to have failed" grep -q "0 rows left out, ${#told[@]} failed\$" "$out"
     check "each loss is told" [ "$(grep -c 'a datagram is missing or out of order' "$err")" -ge "${#told[@]}" ]
@@ -145,6 +144,9 @@ a_lost_datagram_is_an_error() {
     for row in "${stalled[@]}"; do
         check "a lost datagram of $row is noticed" grep -qE "$row: a preloaded run (stalled|failed)" "$err"
     done
+    # Each datagram costs a program, and the first that is lost is the tenth.
+    runs 1 --quick --timeout=3 --duration-ms=2000 --rows=start-once "$lose"
+    check "a lost datagram of start-once is noticed" grep -qE "start-once: a preloaded run (stalled|failed)" "$err"
 }
 
 help_names_every_option

@@ -121,7 +121,7 @@ enum contract_variant contract_variant(void)
     return current->variant;
 }
 
-static bool may_have_links(void)
+bool contract_may_have_links(void)
 {
     return getenv("HQQ_PATHS") != NULL;
 }
@@ -129,13 +129,13 @@ static bool may_have_links(void)
 void contract_let_names_settle(void)
 {
     const struct timespec while_ns = {.tv_nsec = 1000000};
-    if (may_have_links())
+    if (contract_may_have_links())
         nanosleep(&while_ns, NULL);
 }
 
 bool contract_is_limit(const char *limit)
 {
-    if (!may_have_links() || contract_variant() == CONTRACT_FRESH)
+    if (!contract_may_have_links() || contract_variant() == CONTRACT_FRESH)
         return false;
     print_message("limit: %s\n", limit);
     return true;
@@ -143,7 +143,7 @@ bool contract_is_limit(const char *limit)
 
 bool contract_is_limit_of_renaming(const char *limit)
 {
-    if (!may_have_links() || getenv("LD_PRELOAD"))
+    if (!contract_may_have_links() || getenv("LD_PRELOAD"))
         return false;
     print_message("limit: %s\n", limit);
     return true;

@@ -75,6 +75,9 @@ const char *contract_folder(void);
 
 enum contract_variant contract_variant(void);
 
+/* True where what is tested may open links; plain kernel tests have none. */
+bool contract_may_have_links(void);
+
 /* With links, a sender notices within a millisecond that a path leads elsewhere (README, "Limits"); plain kernel tests go
  * on at once. */
 void contract_let_names_settle(void);

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "support/clock.h"
+
 static struct end new_end(struct remote *at, bool is_nameless, bool is_abstract)
 {
     if (is_nameless)
@@ -25,10 +27,14 @@ struct pair pair_new(unsigned options)
     return pair;
 }
 
+/* Links are offered, looked for and opened by time, about a millisecond for each step. */
+#define LINKS_MS 20
+
 void warm_up(const struct end *one, const struct end *other)
 {
     char text[32];
-    for (int i = 0; i < 16; i++) {
+    int64_t until = clock_ms() + (contract_may_have_links() ? LINKS_MS : 0);
+    for (int i = 0; i < 16 || clock_ms() < until; i++) {
         snprintf(text, sizeof(text), "warm-up %d", i);
         if (other->address.length > 0) {
             end_tell(one, other, text);
