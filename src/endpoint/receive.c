@@ -1,5 +1,6 @@
 #include "endpoint/receive.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
@@ -153,7 +154,7 @@ static ssize_t take_from_kernel(const struct hqq_receiving *receiving)
     if (__builtin_expect(is_peek, 0))
         hqq_scheduler_fix_head(endpoint);
     result = hqq_kernel_queue_pop(receiving);
-    if (result != HQQ_RECEIVE_SPOILT && !is_peek)
+    if (result == HQQ_RECEIVE_NOTHING /* another process was quicker */ || (result != HQQ_RECEIVE_SPOILT && !is_peek))
         endpoint->head_is_noted = false;
     if (result >= 0 && !is_peek) {
         look_for_offers(endpoint);
@@ -473,8 +474,8 @@ static void begin_to_receive(struct hqq_endpoint *endpoint)
     hqq_endpoint_end_change(endpoint, has_lock);
 }
 
-/* A buffer that can't be written: the kernel says EFAULT, and the datagram is lost. */
-static ssize_t receive_badly(const struct hqq_receiving *receiving)
+/* What the kernel serves, or refuses before it would wait. */
+static ssize_t receive_in_kernel(const struct hqq_receiving *receiving)
 {
     ssize_t result = hqq_libc.recvmsg(receiving->fd, receiving->message, receiving->flags);
     return result < 0 ? -errno : result;
@@ -493,7 +494,7 @@ static ssize_t receive(struct hqq_receiving *receiving, struct entered *entered)
     begin(endpoint, entered);
     if (__builtin_expect(entered->is_nested && endpoint->changing != 0, 0)) {
         end(endpoint, entered); /* what this handler has interrupted is changing the lists themselves */
-        return receive_badly(receiving);
+        return receive_in_kernel(receiving);
     }
     if (__builtin_expect(hqq_endpoint_is_live(endpoint, receiving->fd), 1)) {
         result = receive_locked(receiving, entered);
@@ -504,18 +505,37 @@ static ssize_t receive(struct hqq_receiving *receiving, struct entered *entered)
     return result;
 }
 
+/* A part of the vector that can't be written: a datagram that gets so far is lost, and EFAULT. */
+static ssize_t receive_before(struct hqq_endpoint *endpoint, int fd, struct msghdr *message, int flags, size_t parts)
+{
+    struct msghdr before = *message;
+    size_t length = 0;
+    size_t all = message->msg_iovlen;
+    before.msg_iovlen = parts;
+    hqq_vector_length(before.msg_iov, before.msg_iovlen, &length);
+    ssize_t result = hqq_receive(endpoint, fd, &before, flags | MSG_TRUNC);
+    if (result > (ssize_t)length)
+        return -EFAULT;
+    if (result >= 0)
+        *message = before;
+    message->msg_iovlen = all;
+    return result;
+}
+
 ssize_t hqq_receive(struct hqq_endpoint *endpoint, int fd, struct msghdr *message, int flags)
 {
     struct entered entered;
     struct hqq_receiving receiving = {
         .endpoint = endpoint, .fd = fd, .flags = flags & ~MSG_NOSIGNAL, .message = message, .frame = &entered.frame};
-    size_t length;
+    size_t length, parts;
     if (__builtin_expect(!hqq_endpoint_is_own(endpoint), 0))
         hqq_ownership_noticed(endpoint);
-    if (__builtin_expect((flags & KERNEL_FLAGS) != 0 || hqq_endpoint_mode(endpoint) == HQQ_MODE_KERNEL ||
-                             !hqq_vector_length(message->msg_iov, message->msg_iovlen, &length),
-                         0))
-        return receive_badly(&receiving);
+    if (__builtin_expect((flags & KERNEL_FLAGS) != 0 || hqq_endpoint_mode(endpoint) == HQQ_MODE_KERNEL, 0))
+        return receive_in_kernel(&receiving);
+    if (__builtin_expect(!hqq_vector_length(message->msg_iov, message->msg_iovlen, &length), 0))
+        return hqq_vector_has_null(message->msg_iov, message->msg_iovlen, &parts)
+                   ? receive_before(endpoint, fd, message, flags, parts)
+                   : receive_in_kernel(&receiving);
     return receive(&receiving, &entered);
 }
 

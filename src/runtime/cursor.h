@@ -39,6 +39,28 @@ static inline bool hqq_vector_length(const struct iovec *parts, size_t count, si
     return true;
 }
 
+/*
+ * What the kernel takes for a vector until it gets to a part that lies in the first page: the parts before that one. False
+ * if there is none such, or if the kernel would refuse the vector as it stands.
+ */
+static inline bool hqq_vector_has_null(const struct iovec *parts, size_t count, size_t *ret_before)
+{
+    size_t length = 0, before = count;
+    if (count > IOV_MAX || (count != 0 && hqq_is_bad_address(parts, sizeof(*parts))))
+        return false;
+    for (size_t i = count; i-- > 0;) {
+        bool is_null = parts[i].iov_len != 0 && (uintptr_t)parts[i].iov_base < 4096;
+        if (parts[i].iov_len > SSIZE_MAX - length ||
+            (!is_null && hqq_is_bad_address(parts[i].iov_base, parts[i].iov_len)))
+            return false;
+        length += parts[i].iov_len;
+        if (is_null)
+            before = i;
+    }
+    *ret_before = before;
+    return before != count;
+}
+
 /* Copies length bytes, which the vector has, out of it. */
 static inline void hqq_cursor_copy_from(struct hqq_cursor *cursor, void *to, size_t length)
 {

@@ -49,11 +49,13 @@ static inline long hqq_kernel_sendmsg(int fd, const struct msghdr *message)
     return hqq_kernel_result(hqq_libc.syscall(SYS_sendmsg, fd, message, MSG_DONTWAIT | MSG_NOSIGNAL), saved);
 }
 
+/* Interrupted means that nothing was ready: a signal that is pending ends even a poll that never waits, once it has looked. */
 static inline long hqq_kernel_poll_now(struct pollfd *fds, nfds_t count)
 {
     struct timespec none = {0};
     int saved = errno;
-    return hqq_kernel_result(hqq_libc.syscall(SYS_ppoll, fds, count, &none, NULL, 8L), saved);
+    long result = hqq_kernel_result(hqq_libc.syscall(SYS_ppoll, fds, count, &none, NULL, 8L), saved);
+    return result == -EINTR ? 0 : result;
 }
 
 #endif

@@ -1,4 +1,5 @@
 /* A receive that sleeps: what wakes it, and what interrupts it. */
+#include "support/clock.h"
 #include "support/pair.h"
 
 #include <pthread.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct task *receiver_asleep(const struct end *end)
@@ -194,6 +196,61 @@ static void a_signal_interrupts_a_send_that_sleeps(void **state)
     assert_result(end_drain(&pair.far, 0), count);
 }
 
+/* Sends numbered datagrams to the name for so many milliseconds, a few at a time, and then an empty one. How many. */
+static long send_for_a_while(struct job *job)
+{
+    const struct sockaddr *to = (const struct sockaddr *)&job->name;
+    int64_t until = clock_ms() + job->number;
+    int count = 0;
+    while (clock_ms() < until) {
+        for (int i = 0; i < 3; i++, count++) {
+            if (sendto(job->fd, &count, sizeof(count), 0, to, job->name_length) < 0)
+                return -errno;
+        }
+        for (volatile int pause = 0; pause < 2000; pause++)
+            ;
+    }
+    return sendto(job->fd, NULL, 0, 0, to, job->name_length) < 0 ? -errno : count;
+}
+
+JOB_FUNCTION(send_for_a_while)
+
+#define STORM_MS 150
+#define STORM_PERIOD_NS 50000
+
+static timer_t begin_storm(void)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+    const struct itimerspec often = {{0, STORM_PERIOD_NS}, {0, STORM_PERIOD_NS}};
+    timer_t timer;
+    assert_int_equal(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
+    assert_int_equal(timer_settime(timer, 0, &often, NULL), 0);
+    return timer;
+}
+
+/* Every call that the receive makes inside may be interrupted too. */
+static void many_signals_neither_end_a_receive_nor_change_the_order(void **state)
+{
+    (void)state;
+    struct pair pair = pair_new(PAIR_PLAIN);
+    struct job *job = end_job(&pair.far);
+    int number = 0, expected = 0;
+    ssize_t got;
+    job->number = STORM_MS;
+    memcpy(&job->name, &pair.near.address.name, sizeof(pair.near.address.name));
+    job->name_length = pair.near.address.length;
+    catch_signal(SA_RESTART);
+    timer_t timer = begin_storm();
+    struct task *task = task_begin(pair.far.at, send_for_a_while, job);
+    while ((got = recv(pair.near.fd, &number, sizeof(number), 0)) == (ssize_t)sizeof(number) && number == expected)
+        expected++;
+    long error = got < 0 ? -errno : got;
+    assert_int_equal(timer_delete(timer), 0);
+    assert_result(error, 0);
+    assert_result(task_finish(task), expected);
+    assert_true(signals > 0);
+}
+
 /* ---- Cancellation ---------------------------------------------------------------------------------------------- */
 
 /* A failing test cancels a task twice; here the thread is this test's own. */
@@ -237,6 +294,7 @@ static const struct CMUnitTest tests[] = {
     BOTH(a_receive_with_a_timeout_is_interrupted_in_spite_of_sa_restart),
     EVERY(a_handler_may_receive_what_the_interrupted_call_waited_for),
     EVERY(a_signal_interrupts_a_send_that_sleeps),
+    EVERY(many_signals_neither_end_a_receive_nor_change_the_order),
     EVERY(a_receive_that_sleeps_can_be_cancelled),
 };
 
