@@ -263,6 +263,6 @@ int hqq_rendezvous_read_offer(int connection)
     if (memory_fd >= 0 && length == sizeof(offer) && offer.magic == OFFER_MAGIC)
         return memory_fd;
     if (memory_fd >= 0)
-        hqq_libc.close(memory_fd);
+        hqq_sys.close(memory_fd);
     return -EPROTO;
 }

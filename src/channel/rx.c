@@ -76,16 +76,14 @@ static bool settle_shared(struct hqq_channel *channel, const struct hqq_datagram
 {
     uint64_t word = datagram->word, end = datagram->position + datagram->slots;
     for (int attempt = 0; attempt < HQQ_NOTIFY_ATTEMPTS; attempt++) {
-        if (hqq_notify_state(word) == HQQ_POLLING) {
-            if (hqq_cas_acq_rel(&channel->own->notify, &word, hqq_notify_moved(word, HQQ_POLLING, 0)))
-                return true;
-        } else if (hqq_ring_distance(datagram->position, hqq_notify_limit(word, datagram->position)) < 0) {
+        bool is_polling = hqq_notify_state(word) == HQQ_POLLING;
+        if (!is_polling && hqq_ring_distance(datagram->position, hqq_notify_limit(word, datagram->position)) < 0)
             return true;
-        } else if (hqq_notify_is_withdrawn(word)) {
+        if (!is_polling && hqq_notify_is_withdrawn(word))
             return false;
-        } else if (hqq_notify_move(&channel->own->notify, &word, hqq_notify_state(word), end)) {
+        if (is_polling ? hqq_cas_acq_rel(&channel->own->notify, &word, hqq_notify_moved(word, HQQ_POLLING, 0))
+                       : hqq_notify_move(&channel->own->notify, &word, hqq_notify_state(word), end))
             return true;
-        }
     }
     return false;
 }

@@ -17,6 +17,7 @@
 #include "endpoint/shared.h"
 #include "endpoint/validation.h"
 #include "platform/clock.h"
+#include "platform/sys.h"
 #include "platform/trace.h"
 #include "runtime/filter.h"
 #include "runtime/libc.h"
@@ -71,6 +72,17 @@ static bool is_current(struct hqq_destination *destination)
     bool is_same = look_up(destination, &inode) && hqq_inode_is_same(&inode, &destination->inode);
     errno = saved;
     return is_same;
+}
+
+/* What was not read is for the socket that it was sent to; where the name leads to another one by now, it is lost with it. */
+static void begin_to_resend(struct hqq_endpoint *endpoint, struct hqq_destination *destination)
+{
+    if (hqq_filter_is_set() || is_current(destination)) {
+        hqq_destination_set(destination, HQQ_PROGRESS_RESENDING);
+        return;
+    }
+    hqq_destination_forget(endpoint, destination, HQQ_SOCKET_PEER_LEFT);
+    destination->retry_ns = 0;
 }
 
 /* ---- Sharing what is there ---------------------------------------------------------------------------------------- */
@@ -191,7 +203,7 @@ static int offer(struct hqq_endpoint *endpoint, struct hqq_destination *destinat
         return result;
     }
     result = hqq_rendezvous_offer(fd, memory_fd);
-    hqq_libc.close(memory_fd);
+    hqq_sys.close(memory_fd);
     if (result == 0)
         result = make_key(endpoint, destination, channel);
     if (result != 0) {
@@ -306,32 +318,43 @@ void hqq_destination_challenged(struct hqq_destination *destination)
         hqq_destination_set(destination, HQQ_PROGRESS_CHALLENGED);
 }
 
+static enum hqq_step advance_none(struct hqq_endpoint *endpoint, struct hqq_destination *destination)
+{
+    if (find_shared(endpoint, destination))
+        return HQQ_STEP_OPEN;
+    if (hqq_load32_relaxed(&destination->kernel_run) >= destination->rule->link_after)
+        try_to_offer(endpoint, destination);
+    return HQQ_STEP_KERNEL;
+}
+
+/* The receiver may have ended the channel. */
+static void note_end(struct hqq_endpoint *endpoint, struct hqq_destination *destination)
+{
+    const struct hqq_channel *channel = destination->channel;
+    enum hqq_notify state = hqq_channel_peer_state(channel);
+    if (state == HQQ_HANDOFF && destination->progress == HQQ_PROGRESS_OPEN)
+        begin_to_resend(endpoint, destination);
+    else if (state >= HQQ_CLOSED || hqq_load32_relaxed(&channel->is_given_up) != 0)
+        hqq_destination_forget(endpoint, destination, HQQ_SOCKET_PEER_LEFT);
+}
+
 enum hqq_step hqq_destination_advance(struct hqq_endpoint *endpoint, struct hqq_destination *destination)
 {
-    struct hqq_channel *channel = destination->channel;
-    if (channel && destination->progress != HQQ_PROGRESS_RESENDING) {
-        enum hqq_notify state = hqq_channel_peer_state(channel);
-        if (state == HQQ_HANDOFF && destination->progress == HQQ_PROGRESS_OPEN)
-            hqq_destination_set(destination, HQQ_PROGRESS_RESENDING);
-        else if (state >= HQQ_CLOSED || hqq_load32_relaxed(&channel->is_given_up) != 0)
-            hqq_destination_forget(endpoint, destination, HQQ_SOCKET_PEER_LEFT);
-    }
+    if (destination->channel && destination->progress != HQQ_PROGRESS_RESENDING)
+        note_end(endpoint, destination);
+    if (!destination->channel)
+        return advance_none(endpoint, destination);
     switch (destination->progress) {
     case HQQ_PROGRESS_OFFERED:
         return advance_offered(endpoint, destination);
     case HQQ_PROGRESS_CHALLENGED:
         return advance_challenged(endpoint, destination);
-    case HQQ_PROGRESS_OPEN:
-        return HQQ_STEP_OPEN;
     case HQQ_PROGRESS_RESENDING:
         return HQQ_STEP_RESEND;
+    case HQQ_PROGRESS_OPEN:
     case HQQ_PROGRESS_NONE:
     default:
-        if (find_shared(endpoint, destination))
-            return HQQ_STEP_OPEN;
-        if (hqq_load32_relaxed(&destination->kernel_run) >= destination->rule->link_after)
-            try_to_offer(endpoint, destination);
-        return HQQ_STEP_KERNEL;
+        return HQQ_STEP_OPEN;
     }
 }
 
@@ -371,6 +394,6 @@ bool hqq_destination_check(struct hqq_endpoint *endpoint, struct hqq_destination
         is_gone = is_stuck(destination);
     }
     if (is_gone)
-        hqq_destination_set(destination, HQQ_PROGRESS_RESENDING);
+        begin_to_resend(endpoint, destination);
     return !is_gone;
 }

@@ -590,20 +590,19 @@ void hqq_receive_give_back(struct hqq_channel *channel, uint64_t position, uint6
 bool hqq_receive_next_length(struct hqq_endpoint *endpoint, int fd, size_t *ret_length)
 {
     struct entered entered;
-    struct hqq_datagram datagram;
+    struct hqq_datagram datagram = {.length = 0};
     begin(endpoint, &entered);
     hqq_scheduler_poll(endpoint);
-    bool is_there = hqq_scheduler_next(endpoint, &datagram) != NULL;
-    if (!is_there &&
-        (endpoint->head_is_noted || !hqq_kernel_queue_is_empty(fd))) { /* the kernel tells, and shows the head */
+    bool is_known =
+        hqq_scheduler_next(endpoint, &datagram) != NULL || (!endpoint->head_is_noted && hqq_kernel_queue_is_empty(fd));
+    if (!is_known) {
         if (!endpoint->head_is_noted)
             hqq_scheduler_note_head(endpoint);
         hqq_scheduler_fix_head(endpoint);
     }
     end(endpoint, &entered);
-    if (is_there)
-        *ret_length = datagram.length;
-    return is_there;
+    *ret_length = datagram.length;
+    return is_known;
 }
 
 /* ---- For waits -------------------------------------------------------------------------------------------------- */

@@ -33,7 +33,8 @@ ssize_t hqq_receive_borrow(struct hqq_endpoint *endpoint, int fd, struct hqq_bor
 /* Its slots are free again. */
 void hqq_receive_give_back(struct hqq_channel *channel, uint64_t position, uint64_t slots);
 
-/* FIONREAD: the length of the next datagram, if that comes from a ring. Leaves the kernel's queue alone, and an error that waits there. */
+/* FIONREAD: the length of the next datagram, 0 if there is none. False: the kernel tells, and the next receive shows what it tells
+ * of. Leaves the kernel's queue alone, and an error that waits there. */
 bool hqq_receive_next_length(struct hqq_endpoint *endpoint, int fd, size_t *ret_length);
 
 /* ---- For waits on several descriptors --------------------------------------------------------------------------- */

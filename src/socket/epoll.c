@@ -222,13 +222,15 @@ static void put_member(struct epoll *set, int fd, const struct epoll_event *even
 }
 
 /*
- * Threads may sleep in a wait for the set already, and must learn of what the socket's ring holds: the socket is registered for
- * output as well for a moment, which wakes them; they find the kernel's answer odd, and look.
+ * Threads may sleep in a wait for the set already. They must not miss what is sent from now on, so the socket is armed for them; and
+ * they must learn of what its rings hold: it is registered for output as well for a moment, which wakes them; they find the kernel's
+ * answer odd, and look. Beside a thread that begins to wait: it counts itself, then looks at busy (edge E1).
  */
 static void nudge(struct epoll *set, int epoll, int fd, const struct epoll_event *event, struct hqq_endpoint *endpoint)
 {
     struct epoll_event wider = *event;
-    if (hqq_load32_relaxed(&set->waiters) == 0 || !hqq_receive_is_ready(endpoint, false))
+    hqq_fence_full();
+    if (hqq_load32_relaxed(&set->waiters) == 0 || hqq_receive_arm(endpoint, false))
         return;
     wider.events |= EPOLLOUT;
     int saved = errno;
@@ -376,13 +378,18 @@ bool hqq_epoll_has_data(int fd)
 
 /* ---- Waiting ------------------------------------------------------------------------------------------------------ */
 
+/* Which call the program made. */
+enum variant { EPOLL_WAIT, EPOLL_PWAIT, EPOLL_PWAIT2 };
+
 struct epoll_wait {
     struct hqq_waiting wait; /* first */
     struct epoll *set;
+    enum variant variant;
     int epoll;
     struct epoll_event *events;
     int count;
     bool is_marked; /* a member is */
+    bool is_blind;  /* it sleeps with members that may become endpoints meanwhile */
 };
 
 /* Places are buckets times a power of two, and positions in them: members come and go while nobody holds the lock, so that a place may
@@ -445,23 +452,45 @@ static int room_for_kernel(struct epoll_wait *epoll)
     return epoll->set->kernel_first ? epoll->count : epoll->count - 1;
 }
 
+static int milliseconds(uint64_t ns)
+{
+    uint64_t ms = ns / HQQ_NS_PER_MS + (ns % HQQ_NS_PER_MS != 0);
+    return ns == HQQ_FOREVER ? -1 : ms < INT32_MAX ? (int)ms : INT32_MAX;
+}
+
+/* By the call that the program made, as a filter may allow that one alone. */
+static int call_kernel(const struct epoll_wait *epoll, int room, const struct timespec *span)
+{
+    uint64_t ns = span ? (uint64_t)span->tv_sec * HQQ_NS_PER_S + (uint64_t)span->tv_nsec : HQQ_FOREVER;
+    switch (epoll->variant) {
+    case EPOLL_WAIT:
+        return hqq_libc.epoll_wait(epoll->epoll, epoll->events, room, milliseconds(ns));
+    case EPOLL_PWAIT:
+        return hqq_libc.epoll_pwait(epoll->epoll, epoll->events, room, milliseconds(ns), epoll->wait.mask);
+    case EPOLL_PWAIT2:
+    default:
+        return hqq_libc.epoll_pwait2(epoll->epoll, epoll->events, room, span, epoll->wait.mask);
+    }
+}
+
+static void forget_marks(struct epoll_wait *epoll)
+{
+    size_t place = 0;
+    struct member *member;
+    epoll->is_marked = false;
+    while ((member = next_member(epoll, &place)))
+        member->is_marked = false;
+}
+
 static int call(struct hqq_waiting *wait, const struct timespec *span)
 {
     struct epoll_wait *epoll = (struct epoll_wait *)(void *)wait;
-    uint64_t ns = span ? (uint64_t)span->tv_sec * HQQ_NS_PER_S + (uint64_t)span->tv_nsec : HQQ_FOREVER;
-    if (ns == 0) {
-        int room = room_for_kernel(epoll);
-        return room == 0 ? 0 : hqq_libc.epoll_pwait(epoll->epoll, epoll->events, room, 0, wait->mask);
-    }
-    if (ns == HQQ_FOREVER)
-        return hqq_libc.epoll_pwait(epoll->epoll, epoll->events, epoll->count, -1, wait->mask);
-    int result = hqq_libc.epoll_pwait2(epoll->epoll, epoll->events, epoll->count, span, wait->mask);
-    if (result < 0 && errno == ENOSYS) {
-        uint64_t ms = (ns + HQQ_NS_PER_MS - 1) / HQQ_NS_PER_MS;
-        result = hqq_libc.epoll_pwait(epoll->epoll, epoll->events, epoll->count, ms < INT32_MAX ? (int)ms : INT32_MAX,
-                                      wait->mask);
-    }
-    return result;
+    bool only_looks = span && span->tv_sec == 0 && span->tv_nsec == 0;
+    int room = only_looks ? room_for_kernel(epoll) : epoll->count;
+    int found = room == 0 ? 0 : call_kernel(epoll, room, span);
+    if (found < 0 && epoll->is_marked && errno != EINTR)
+        forget_marks(epoll);
+    return found;
 }
 
 /* An event that the kernel reports too has all that is ready. */
@@ -510,7 +539,11 @@ static int merge(struct hqq_waiting *wait, int found)
 static void count(struct hqq_waiting *wait, bool is_asleep)
 {
     struct epoll_wait *epoll = (struct epoll_wait *)(void *)wait;
+    if (is_asleep)
+        epoll->is_blind = hqq_load32_relaxed(&epoll->set->pending) != 0;
     hqq_add32_relaxed(&epoll->set->waiters, is_asleep ? 1 : UINT32_MAX);
+    if (epoll->is_blind)
+        hqq_scheduler_count_blind_wait(is_asleep);
     hqq_fence_full(); /* edge E1 */
 }
 
@@ -546,16 +579,27 @@ static int without_nudges(struct epoll_wait *epoll, int found)
     return kept;
 }
 
+/* What the program asked for. */
+struct asked {
+    enum variant variant;
+    int epoll;
+    struct epoll_event *events;
+    int max;
+    uint64_t until_ns; /* HQQ_FOREVER: for ever */
+    bool is_now;
+    const sigset_t *mask;
+};
+
 /* A wait for those of a set that are none of AF_HQQ's. */
-static int wait_in(struct epoll *set, int epoll, struct epoll_event *events, int max, uint64_t until_ns, bool is_now,
-                   const sigset_t *mask)
+static int wait_in(struct epoll *set, const struct asked *asked)
 {
     struct epoll_wait wait = {
-        .wait = {.adapter = &adapter, .mask = mask, .until_ns = until_ns, .is_now = is_now},
+        .wait = {.adapter = &adapter, .mask = asked->mask, .until_ns = asked->until_ns, .is_now = asked->is_now},
         .set = set,
-        .epoll = epoll,
-        .events = events,
-        .count = max,
+        .variant = asked->variant,
+        .epoll = asked->epoll,
+        .events = asked->events,
+        .count = asked->max,
     };
     settle_pending(set);
     for (;;) {
@@ -563,7 +607,7 @@ static int wait_in(struct epoll *set, int epoll, struct epoll_event *events, int
         if (found <= 0 || hqq_load32_relaxed(&set->busy) == 0)
             return found;
         found = without_nudges(&wait, found);
-        if (found != 0 || is_now)
+        if (found != 0 || asked->is_now)
             return found;
     }
 }
@@ -571,17 +615,20 @@ static int wait_in(struct epoll *set, int epoll, struct epoll_event *events, int
 static struct epoll *set_of(int epoll, const struct epoll_event *events, int max)
 {
     struct epoll *set = find(epoll);
-    return set && hqq_load32_relaxed(&set->members) != 0 && is_sound(events, max) ? set : NULL;
+    return set && is_sound(events, max) ? set : NULL;
 }
 
-static int wait_plainly(int epoll, struct epoll_event *events, int max, uint64_t span_ns, const sigset_t *mask)
+/* A set that nobody has told of is met at the first wait for it, as other threads may add sockets while this one sleeps. False: the
+ * kernel had an answer. */
+static bool meet(const struct asked *asked, int *ret_found)
 {
-    uint64_t ms = span_ns / HQQ_NS_PER_MS + (span_ns % HQQ_NS_PER_MS != 0);
-    return hqq_libc.epoll_pwait(epoll, events, max,
-                                span_ns == HQQ_FOREVER ? -1
-                                : ms < INT32_MAX       ? (int)ms
-                                                       : INT32_MAX,
-                                mask);
+    if (asked->is_now || hqq_config_is_preload() || find(asked->epoll) || !is_sound(asked->events, asked->max) ||
+        !hqq_start() || !hqq_config_is_enabled())
+        return true;
+    *ret_found = hqq_libc.epoll_wait(asked->epoll, asked->events, asked->max, 0);
+    if (*ret_found == 0)
+        find_or_make(asked->epoll);
+    return *ret_found == 0;
 }
 
 /* ---- With sockets of AF_HQQ --------------------------------------------------------------------------------------- */
@@ -589,35 +636,56 @@ static int wait_plainly(int epoll, struct epoll_event *events, int max, uint64_t
 static int wait_others(int epoll, struct epoll_event *events, int max, uint64_t span_ns, const sigset_t *mask)
 {
     struct epoll *set = set_of(epoll, events, max);
-    if (!set)
-        return wait_plainly(epoll, events, max, span_ns, mask);
-    uint64_t until = span_ns == 0 ? 0 : hqq_deadline_after(hqq_clock_ns(), span_ns);
-    return wait_in(set, epoll, events, max, until, span_ns == 0, mask);
+    const struct asked asked = {
+        .variant = EPOLL_PWAIT,
+        .epoll = epoll,
+        .events = events,
+        .max = max,
+        .until_ns = span_ns == 0 ? 0 : hqq_deadline_after(hqq_clock_ns(), span_ns),
+        .is_now = span_ns == 0,
+        .mask = mask,
+    };
+    return set ? wait_in(set, &asked) : hqq_libc.epoll_pwait(epoll, events, max, milliseconds(span_ns), mask);
 }
 
-static bool has_named(int epoll, const struct epoll_event *events, int max)
+static bool has_named(const struct asked *asked)
 {
-    return __builtin_expect(hqq_load32_relaxed(&hqq_named_count) != 0, 0) && is_sound(events, max) &&
-           hqq_named_epoll_knows(epoll);
+    return __builtin_expect(hqq_load32_relaxed(&hqq_named_count) != 0, 0) && is_sound(asked->events, asked->max) &&
+           hqq_named_epoll_knows(asked->epoll);
 }
 
-static int wait_named(int epoll, struct epoll_event *events, int max, uint64_t until_ns, bool is_now,
-                      const sigset_t *mask)
+static int wait_named(const struct asked *asked)
 {
-    return hqq_face(hqq_named_epoll_wait(epoll, events, max, until_ns, is_now, mask, wait_others));
+    return hqq_face(hqq_named_epoll_wait(asked->epoll, asked->events, asked->max, asked->until_ns, asked->is_now,
+                                         asked->mask, wait_others));
 }
 
 /* A socket of AF_HQQ may have come into the set during the wait. True if nothing but its knocks was found, and they have been
  * dropped: the wait is to go on, for it too. */
-static bool found_only_knocks(struct epoll_event *events, int *result)
+static bool found_only_knocks(const struct asked *asked, int *result)
 {
     if (__builtin_expect(*result <= 0 || hqq_load32_relaxed(&hqq_named_count) == 0, 1))
         return false;
-    *result = hqq_named_epoll_without_knocks(events, *result);
-    return *result == 0;
+    *result = hqq_named_epoll_without_knocks(asked->events, *result);
+    return *result == 0 && !asked->is_now;
 }
 
 /* ---- The calls ----------------------------------------------------------------------------------------------------- */
+
+/* False: it is the kernel's alone. */
+static bool serve(const struct asked *asked, int *ret_found)
+{
+    if (!meet(asked, ret_found))
+        return true;
+    struct epoll *set = has_named(asked) ? NULL : set_of(asked->epoll, asked->events, asked->max);
+    if (set)
+        *ret_found = wait_in(set, asked);
+    else if (has_named(asked))
+        *ret_found = wait_named(asked);
+    else
+        return false;
+    return true;
+}
 
 static uint64_t until_ms(int timeout_ms)
 {
@@ -626,36 +694,32 @@ static uint64_t until_ms(int timeout_ms)
 
 int hqq_epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout_ms, const sigset_t *mask)
 {
-    if (has_named(epoll, events, count))
-        return wait_named(epoll, events, count, until_ms(timeout_ms), timeout_ms == 0, mask);
-    struct epoll *set = set_of(epoll, events, count);
-    int result = set ? wait_in(set, epoll, events, count, until_ms(timeout_ms), timeout_ms == 0, mask)
-                     : hqq_libc.epoll_pwait(epoll, events, count, timeout_ms, mask);
-    if (!found_only_knocks(events, &result) || timeout_ms == 0)
-        return result;
-    return wait_named(epoll, events, count, until_ms(timeout_ms), false, mask);
+    const struct asked asked = {EPOLL_PWAIT, epoll, events, count, until_ms(timeout_ms), timeout_ms == 0, mask};
+    int found;
+    if (!serve(&asked, &found))
+        found = hqq_libc.epoll_pwait(epoll, events, count, timeout_ms, mask);
+    return found_only_knocks(&asked, &found) ? wait_named(&asked) : found;
 }
 
 int hqq_epoll_wait(int epoll, struct epoll_event *events, int count, int timeout_ms)
 {
-    if (!set_of(epoll, events, count) && hqq_load32_relaxed(&hqq_named_count) == 0)
-        return hqq_libc.epoll_wait(epoll, events, count, timeout_ms);
-    return hqq_epoll_pwait(epoll, events, count, timeout_ms, NULL);
+    const struct asked asked = {EPOLL_WAIT, epoll, events, count, until_ms(timeout_ms), timeout_ms == 0, NULL};
+    int found;
+    if (!serve(&asked, &found))
+        found = hqq_libc.epoll_wait(epoll, events, count, timeout_ms);
+    return found_only_knocks(&asked, &found) ? wait_named(&asked) : found;
 }
 
 int hqq_epoll_pwait2(int epoll, struct epoll_event *events, int count, const struct timespec *timeout,
                      const sigset_t *mask)
 {
-    struct epoll *set = set_of(epoll, events, count);
-    bool is_named = hqq_waiting_is_valid(timeout) && has_named(epoll, events, count);
-    if (!hqq_waiting_is_valid(timeout) || (!is_named && !set))
+    if (!hqq_waiting_is_valid(timeout))
         return hqq_libc.epoll_pwait2(epoll, events, count, timeout, mask);
     bool is_now = timeout && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
-    uint64_t until = hqq_deadline_in(timeout);
-    if (is_named)
-        return wait_named(epoll, events, count, until, is_now, mask);
-    int result = wait_in(set, epoll, events, count, is_now ? 0 : until, is_now, mask);
-    if (!found_only_knocks(events, &result) || is_now)
-        return result;
-    return wait_named(epoll, events, count, until, false, mask);
+    const struct asked asked = {EPOLL_PWAIT2, epoll, events, count, is_now ? 0 : hqq_deadline_in(timeout),
+                                is_now,       mask};
+    int found;
+    if (!serve(&asked, &found))
+        found = hqq_libc.epoll_pwait2(epoll, events, count, timeout, mask);
+    return found_only_knocks(&asked, &found) ? wait_named(&asked) : found;
 }

@@ -204,6 +204,8 @@ int hqq_waiting_run(struct hqq_waiting *wait)
         bool has_busy = ready == 0 && !wait->is_now && !wait->asks_once && note_requests(wait);
         if (ready != 0 || wait->is_now || has_busy) {
             int found = call(wait, &none);
+            if (found < 0 && errno == EINTR && ready != 0)
+                found = 0; /* nothing from the kernel; and what is ready goes before a signal */
             if (found != 0 || !has_busy)
                 return found < 0 ? found : wait->adapter->merge(wait, found);
             acknowledge(wait);

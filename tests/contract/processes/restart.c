@@ -23,16 +23,6 @@ static struct end serve_at(struct remote *remote, const struct address *address)
     return end;
 }
 
-static void talk(const struct end *client, const struct end *server)
-{
-    for (int i = 0; i < 20; i++) {
-        end_tell(client, server, "request");
-        end_hears(server, "request");
-        end_tell(server, client, "answer");
-        end_hears(client, "answer");
-    }
-}
-
 static void clients_that_use_sendto_carry_on_with_the_new_server(void **state)
 {
     (void)state;
@@ -44,7 +34,7 @@ static void clients_that_use_sendto_carry_on_with_the_new_server(void **state)
         struct end server = serve_at(process, &address);
         if (i == 0)
             client = end_bound(NULL, 0);
-        talk(&client, &server);
+        warm_up(&client, &server);
     }
 }
 
@@ -54,7 +44,7 @@ static void between_two_servers_sendto_is_econnrefused_and_then_enoent(void **st
     struct address address = address_path("server");
     struct remote *process = next_process(NULL);
     struct end server = serve_at(process, &address), client = end_bound(NULL, 0);
-    talk(&client, &server);
+    warm_up(&client, &server);
     contract_end_remote(process);
     for (int i = 0; i < 5; i++)
         assert_result(end_say(&client, &address, "anybody?"), -ECONNREFUSED);
@@ -62,7 +52,7 @@ static void between_two_servers_sendto_is_econnrefused_and_then_enoent(void **st
     assert_result(end_say(&client, &address, "anybody?"), -ENOENT);
     process = next_process(NULL);
     server = serve_at(process, &address);
-    talk(&client, &server);
+    warm_up(&client, &server);
 }
 
 static void connected_clients_get_econnrefused_until_they_reconnect(void **state)
@@ -72,7 +62,7 @@ static void connected_clients_get_econnrefused_until_they_reconnect(void **state
     struct remote *process = next_process(NULL);
     struct end server = serve_at(process, &address), client = end_bound(NULL, 0);
     assert_result(end_connect(&client, &address), 0);
-    talk(&client, &server);
+    warm_up(&client, &server);
     for (int i = 0; i < 4; i++) {
         process = next_process(process);
         server = serve_at(process, &address);
@@ -80,7 +70,7 @@ static void connected_clients_get_econnrefused_until_they_reconnect(void **state
         assert_error(send(client.fd, "lost", 4, 0), ENOTCONN);
         assert_result(end_revents(&server, POLLIN), 0);
         assert_result(end_connect(&client, &address), 0);
-        talk(&client, &server);
+        warm_up(&client, &server);
     }
 }
 
@@ -90,7 +80,7 @@ static void what_a_server_left_unread_is_lost_and_not_given_to_the_next(void **s
     struct address address = address_path("server");
     struct remote *process = next_process(NULL);
     struct end server = serve_at(process, &address), client = end_bound(NULL, 0);
-    talk(&client, &server);
+    warm_up(&client, &server);
     for (int i = 0; i < 5; i++)
         end_tell(&client, &server, "never read");
     process = next_process(process);
@@ -111,7 +101,7 @@ static void a_client_that_comes_back_under_its_name_is_answered(void **state)
         struct end client = serve_at(process, &address);
         if (i == 0)
             server = end_bound(NULL, 0);
-        talk(&client, &server);
+        warm_up(&client, &server);
     }
 }
 
@@ -123,7 +113,7 @@ static void a_server_that_binds_anew_in_the_same_process_is_the_new_one(void **s
     for (int i = 0; i < 5; i++) {
         assert_result(end_close(&server), 0);
         struct end next = serve_at(pair.far.at, &pair.far.address);
-        talk(&pair.near, &next);
+        warm_up(&pair.near, &next);
         server = next;
     }
 }
@@ -134,7 +124,7 @@ static void a_new_server_beside_the_old_one_gets_what_is_sent_from_then_on(void 
     struct address address = address_path("server");
     struct remote *old_process = next_process(NULL), *new_process = next_process(NULL);
     struct end old_server = serve_at(old_process, &address), client = end_bound(NULL, 0);
-    talk(&client, &old_server);
+    warm_up(&client, &old_server);
     end_tell(&client, &old_server, "to the old one");
     struct end new_server = serve_at(new_process, &address);
     contract_let_names_settle();
