@@ -631,11 +631,21 @@ static bool meet(const struct asked *asked, int *ret_found)
     return *ret_found == 0;
 }
 
+/* False: it is the kernel's alone. */
+static bool serve_others(const struct asked *asked, int *ret_found)
+{
+    if (!meet(asked, ret_found))
+        return true;
+    struct epoll *set = set_of(asked->epoll, asked->events, asked->max);
+    if (set)
+        *ret_found = wait_in(set, asked);
+    return set != NULL;
+}
+
 /* ---- With sockets of AF_HQQ --------------------------------------------------------------------------------------- */
 
 static int wait_others(int epoll, struct epoll_event *events, int max, uint64_t span_ns, const sigset_t *mask)
 {
-    struct epoll *set = set_of(epoll, events, max);
     const struct asked asked = {
         .variant = EPOLL_PWAIT,
         .epoll = epoll,
@@ -645,7 +655,8 @@ static int wait_others(int epoll, struct epoll_event *events, int max, uint64_t 
         .is_now = span_ns == 0,
         .mask = mask,
     };
-    return set ? wait_in(set, &asked) : hqq_libc.epoll_pwait(epoll, events, max, milliseconds(span_ns), mask);
+    int found;
+    return serve_others(&asked, &found) ? found : hqq_libc.epoll_pwait(epoll, events, max, milliseconds(span_ns), mask);
 }
 
 static bool has_named(const struct asked *asked)
@@ -675,16 +686,11 @@ static bool found_only_knocks(const struct asked *asked, int *result)
 /* False: it is the kernel's alone. */
 static bool serve(const struct asked *asked, int *ret_found)
 {
-    if (!meet(asked, ret_found))
-        return true;
-    struct epoll *set = has_named(asked) ? NULL : set_of(asked->epoll, asked->events, asked->max);
-    if (set)
-        *ret_found = wait_in(set, asked);
-    else if (has_named(asked))
+    if (has_named(asked)) {
         *ret_found = wait_named(asked);
-    else
-        return false;
-    return true;
+        return true;
+    }
+    return serve_others(asked, ret_found);
 }
 
 static uint64_t until_ms(int timeout_ms)
