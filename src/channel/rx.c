@@ -33,6 +33,13 @@ bool hqq_rx_has_data(struct hqq_channel *channel)
     return readable(channel, hqq_load_relaxed(hqq_ring_r(&channel->rx)), word) != 0;
 }
 
+uint64_t hqq_rx_bound(const struct hqq_channel *channel)
+{
+    uint64_t r = hqq_load_relaxed(hqq_ring_r(&channel->rx));
+    uint64_t w = hqq_load_acquire(hqq_ring_w(&channel->rx)); /* edge T1 */
+    return hqq_bound_of(hqq_load_acquire(&channel->own->notify), r, w);
+}
+
 enum hqq_rx_look hqq_rx_peek(struct hqq_channel *channel, struct hqq_datagram *ret_datagram)
 {
     const struct hqq_ring *ring = &channel->rx;

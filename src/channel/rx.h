@@ -33,6 +33,9 @@ enum hqq_rx_look hqq_rx_peek(struct hqq_channel *channel, struct hqq_datagram *r
 /* True if something may be taken. A broken ring says so too. */
 bool hqq_rx_has_data(struct hqq_channel *channel);
 
+/* How far the ring may be read now. */
+uint64_t hqq_rx_bound(const struct hqq_channel *channel);
+
 /*
  * Takes what was peeked. False: a handler, or another process, was quicker; or another process has suspended the ring in between, and the
  * sender has withdrawn it, so that it comes through the kernel. Where processes share the ring (is_shared) a take while POLLING also

@@ -233,11 +233,37 @@ static struct hqq_destination *chain(struct hqq_endpoint *endpoint, int index)
     return index < 0 ? endpoint->peer : endpoint->bucket[index];
 }
 
+static void drop_reply(struct hqq_channel **at)
+{
+    struct hqq_channel *channel = *at;
+    *at = channel->validated_next;
+    hqq_channel_drop(channel);
+}
+
+/* A handler in a send of this thread's leaves channels that it ends to who comes by here next. */
+struct hqq_channel *hqq_destinations_reply(struct hqq_endpoint *endpoint, const struct hqq_destination *destination)
+{
+    struct hqq_channel **at = &endpoint->replies;
+    while (*at) {
+        const struct hqq_channel *channel = *at;
+        const struct sockaddr *address = (const struct sockaddr *)(const void *)&channel->name;
+        if (hqq_load32_relaxed(&channel->is_given_up) != 0) {
+            drop_reply(at);
+            continue;
+        }
+        if (hqq_destination_is_to(destination, address, channel->name_length) &&
+            (!hqq_destination_is_path(destination) || hqq_inode_is_same(&channel->peer_inode, &destination->inode)))
+            return *at;
+        at = &(*at)->validated_next;
+    }
+    return NULL;
+}
+
 void hqq_destinations_forget_channel(struct hqq_endpoint *endpoint, const struct hqq_channel *channel)
 {
     for (struct hqq_channel **at = &endpoint->replies; *at; at = &(*at)->validated_next) {
         if (*at == channel) {
-            *at = channel->validated_next;
+            drop_reply(at);
             break;
         }
     }
@@ -272,6 +298,7 @@ void hqq_destinations_add_reply(struct hqq_endpoint *endpoint, struct hqq_channe
         0)
         return;
     channel->peer_inode = place.inode;
+    hqq_channel_hold(channel);
     channel->validated_next = endpoint->replies;
     endpoint->replies = channel;
 }
@@ -331,7 +358,8 @@ void hqq_destinations_end_all(struct hqq_endpoint *endpoint, bool is_own)
         if (i >= 0)
             endpoint->bucket[i] = NULL;
     }
-    endpoint->replies = NULL;
+    while (endpoint->replies)
+        drop_reply(&endpoint->replies);
     endpoint->peer = NULL;
     endpoint->last = NULL;
     endpoint->destination_count = 0;

@@ -109,6 +109,9 @@ void hqq_destinations_request_drain(struct hqq_endpoint *endpoint, uint64_t send
 /* A validated channel of a peer's: replies to its name may use it. */
 void hqq_destinations_add_reply(struct hqq_endpoint *endpoint, struct hqq_channel *channel);
 
+/* The channel that a peer of this name has offered, or NULL. */
+struct hqq_channel *hqq_destinations_reply(struct hqq_endpoint *endpoint, const struct hqq_destination *destination);
+
 /* The socket is closed; or, is_own false, was the parent's. */
 void hqq_destinations_end_all(struct hqq_endpoint *endpoint, bool is_own);
 

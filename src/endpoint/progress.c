@@ -132,19 +132,6 @@ static bool is_under_way(enum hqq_progress progress)
     return progress != HQQ_PROGRESS_NONE;
 }
 
-/* The channel that a peer of this name has offered. */
-static struct hqq_channel *reply_channel(const struct hqq_endpoint *endpoint, const struct hqq_destination *destination)
-{
-    for (struct hqq_channel *channel = endpoint->replies; channel; channel = channel->validated_next) {
-        const struct sockaddr *address = (const struct sockaddr *)(const void *)&channel->name;
-        if (hqq_load32_relaxed(&channel->is_given_up) == 0 &&
-            hqq_destination_is_to(destination, address, channel->name_length) &&
-            (!hqq_destination_is_path(destination) || hqq_inode_is_same(&channel->peer_inode, &destination->inode)))
-            return channel;
-    }
-    return NULL;
-}
-
 /* A second name is known by its inode as soon as there is a channel that it might lead to. */
 static bool find_shared(struct hqq_endpoint *endpoint, struct hqq_destination *destination)
 {
@@ -162,7 +149,7 @@ static bool find_shared(struct hqq_endpoint *endpoint, struct hqq_destination *d
                                                   : NULL;
         channel = other ? other->channel : NULL;
         if (!channel && hqq_load32_relaxed(&destination->kernel_run) != 0)
-            channel = reply_channel(endpoint, destination);
+            channel = hqq_destinations_reply(endpoint, destination);
     }
     if (channel && hqq_ownership_claim(endpoint))
         open_with(endpoint, destination, channel);
@@ -383,7 +370,8 @@ bool hqq_destination_check(struct hqq_endpoint *endpoint, struct hqq_destination
     if (hqq_filter_is_set())
         return true;
     bool is_gone = hqq_liveness_is_missing(channel, ticks);
-    bool is_name_due = hqq_ticks_are_due(ticks, destination->checked_ticks, 1000);
+    bool is_name_due = hqq_ticks_are_due(ticks, destination->checked_ticks, 1000) ||
+                       destination->names_seen != hqq_load_relaxed(&hqq_names_changes);
     if (!is_gone && is_name_due) {
         destination->checked_ticks = ticks;
         if (!is_current(destination)) {

@@ -353,6 +353,12 @@ static void leave(struct hqq_endpoint *endpoint, struct entered *entered)
     entered->is_inside = false;
 }
 
+/* True in a handler that has interrupted a change of the lists: it must not look at them. */
+static bool is_in_change(const struct hqq_endpoint *endpoint, const struct entered *entered)
+{
+    return __builtin_expect(entered->is_nested && endpoint->changing != 0, 0);
+}
+
 /* Who waits here will look here: from then on waits come through our calls. */
 static bool may_wait(struct hqq_endpoint *endpoint, int flags)
 {
@@ -492,8 +498,8 @@ static ssize_t receive(struct hqq_receiving *receiving, struct entered *entered)
     if (hqq_load32_relaxed(&endpoint->is_busy) == 0 && receive_plainly(receiving, &result))
         return result;
     begin(endpoint, entered);
-    if (__builtin_expect(entered->is_nested && endpoint->changing != 0, 0)) {
-        end(endpoint, entered); /* what this handler has interrupted is changing the lists themselves */
+    if (is_in_change(endpoint, entered)) {
+        end(endpoint, entered);
         return receive_in_kernel(receiving);
     }
     if (__builtin_expect(hqq_endpoint_is_live(endpoint, receiving->fd), 1)) {
@@ -611,7 +617,7 @@ uint64_t hqq_receive_stake(struct hqq_endpoint *endpoint, bool *ret_shares_cpu)
 {
     struct entered entered;
     begin(endpoint, &entered);
-    uint64_t stake = stake_of(endpoint, ret_shares_cpu);
+    uint64_t stake = is_in_change(endpoint, &entered) ? 0 : stake_of(endpoint, ret_shares_cpu);
     end(endpoint, &entered);
     return stake;
 }
@@ -628,7 +634,8 @@ static void with_lock(struct hqq_endpoint *endpoint, void (*act)(struct hqq_endp
 {
     struct entered entered;
     begin(endpoint, &entered);
-    act(endpoint);
+    if (!is_in_change(endpoint, &entered))
+        act(endpoint);
     end(endpoint, &entered);
 }
 
@@ -645,9 +652,12 @@ void hqq_receive_acknowledge(struct hqq_endpoint *endpoint)
 bool hqq_receive_is_ready_slow(struct hqq_endpoint *endpoint, bool only_news)
 {
     struct entered entered;
+    bool is_ready = false;
     begin(endpoint, &entered);
-    hqq_scheduler_poll(endpoint);
-    bool is_ready = only_news ? hqq_scheduler_has_news(endpoint) : hqq_scheduler_has_data(endpoint);
+    if (!is_in_change(endpoint, &entered)) {
+        hqq_scheduler_poll(endpoint);
+        is_ready = only_news ? hqq_scheduler_has_news(endpoint) : hqq_scheduler_has_data(endpoint);
+    }
     end(endpoint, &entered);
     return is_ready;
 }
@@ -656,7 +666,7 @@ bool hqq_receive_arm(struct hqq_endpoint *endpoint, bool only_news)
 {
     struct entered entered;
     begin(endpoint, &entered);
-    bool may_sleep = hqq_scheduler_arm(endpoint, only_news);
+    bool may_sleep = is_in_change(endpoint, &entered) || hqq_scheduler_arm(endpoint, only_news);
     if (may_sleep)
         hqq_bet_sleep(&endpoint->bet);
     end(endpoint, &entered);

@@ -63,6 +63,7 @@ void hqq_scheduler_unlink(struct hqq_endpoint *endpoint, struct hqq_membership *
 static void begin_change(struct hqq_endpoint *endpoint)
 {
     endpoint->changing++;
+    endpoint->list_changes++;
     hqq_fence_compiler();
 }
 
@@ -76,7 +77,7 @@ static void note_position(const struct hqq_endpoint *endpoint, struct hqq_channe
 {
     if (channel->noted_for != endpoint->head_number) {
         channel->noted_for = endpoint->head_number;
-        channel->noted_position = hqq_load_relaxed(hqq_ring_w(&channel->rx));
+        channel->noted_position = hqq_rx_bound(channel);
     }
 }
 
@@ -357,14 +358,11 @@ static uint64_t first_unreported(const struct hqq_channel *channel)
 
 static bool has_news(const struct hqq_channel *channel)
 {
-    uint64_t r = hqq_load_relaxed(hqq_ring_r(&channel->rx));
-    uint64_t w = hqq_load_acquire(hqq_ring_w(&channel->rx)); /* edge T1 */
-    uint64_t bound = hqq_bound_of(hqq_load_acquire(&channel->own->notify), r, w);
-    return hqq_ring_distance(bound, first_unreported(channel)) > 0;
+    return hqq_ring_distance(hqq_rx_bound(channel), first_unreported(channel)) > 0;
 }
 
 /* What is not looked at must not say POLLING, nor must anything while the thread sleeps: a handler that received since it was armed
- * may have polled it. False: one does. */
+ * may have polled it. False: one does, or the handler has changed the circle. */
 static bool make_empty_ones_idle(struct hqq_endpoint *endpoint)
 {
     bool is_armed = true;
@@ -372,8 +370,12 @@ static bool make_empty_ones_idle(struct hqq_endpoint *endpoint)
     struct hqq_channel *last = channel ? channel->busy_previous : NULL;
     while (channel) {
         struct hqq_channel *next = channel != last ? channel->busy_next : NULL;
-        if (!hqq_rx_has_data(channel))
+        bool has_data = hqq_rx_has_data(channel);
+        uint32_t changes = endpoint->list_changes + !has_data;
+        if (!has_data)
             make_idle(endpoint, channel);
+        if (__builtin_expect(endpoint->list_changes != changes, 0))
+            return false;
         if (__builtin_expect(hqq_channel_own_state(channel) == HQQ_POLLING, 0)) {
             hqq_scheduler_make_busy(endpoint, channel);
             is_armed = false;
@@ -386,14 +388,13 @@ static bool make_empty_ones_idle(struct hqq_endpoint *endpoint)
 bool hqq_scheduler_arm(struct hqq_endpoint *endpoint, bool only_news)
 {
     bool is_quiet = true;
+    uint32_t changes = endpoint->list_changes;
     struct hqq_channel *first = endpoint->busy, *channel = first;
     for (; channel; channel = hqq_scheduler_after(channel, first))
         is_quiet &= hqq_rx_arm(channel);
     for (channel = first; channel && is_quiet; channel = hqq_scheduler_after(channel, first))
         is_quiet = only_news ? !has_news(channel) : !hqq_rx_has_data(channel);
-    if (!is_quiet)
-        return false;
-    return make_empty_ones_idle(endpoint);
+    return is_quiet && endpoint->list_changes == changes && make_empty_ones_idle(endpoint);
 }
 
 void hqq_scheduler_interrupt(struct hqq_endpoint *endpoint)
@@ -466,7 +467,7 @@ static bool is_over(struct hqq_channel *channel)
         return true;
     bool is_closed = hqq_load32_acquire(&channel->is_given_up) != 0 || /* edge D8 */
                      hqq_channel_own_state(channel) == HQQ_CLOSED || hqq_liveness_has_left(channel);
-    return is_closed && !hqq_rx_has_data(channel) && !channel->is_busy;
+    return is_closed && !hqq_rx_has_data(channel);
 }
 
 void hqq_scheduler_reap(struct hqq_endpoint *endpoint, bool is_due)

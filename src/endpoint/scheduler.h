@@ -58,11 +58,13 @@ struct hqq_channel *hqq_scheduler_next(struct hqq_endpoint *endpoint, struct hqq
 /* A quick look: true if a busy ring has something. */
 bool hqq_scheduler_has_data(const struct hqq_endpoint *endpoint);
 
-/* The busy channel behind one, as they are gone round from the first; NULL: that was the last. */
+/* The busy channel behind one, as they are gone round from the first; NULL: that was the last, or a handler has taken one of the two
+ * out of the circle. */
 static inline struct hqq_channel *hqq_scheduler_after(const struct hqq_channel *channel,
                                                       const struct hqq_channel *first)
 {
-    return channel->busy_next != first ? channel->busy_next : NULL;
+    bool is_circle = channel->is_busy && first->is_busy;
+    return is_circle && channel->busy_next != first ? channel->busy_next : NULL;
 }
 
 /* Every busy channel is polled, if that is allowed and nobody else sleeps on the socket. */

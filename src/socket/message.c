@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stddef.h>
 
 #include <hqq/link.h>
@@ -17,6 +18,20 @@
 #include "socket/face.h"
 #include "socket/lookup.h"
 #include "socket/options.h"
+
+/*
+ * The calls are cancellation points also where a ring serves them: at their beginning, before anything is done. Within a batch only the
+ * first one is.
+ */
+static ssize_t send_message(struct hqq_object *object, int fd, const struct msghdr *message, int flags)
+{
+    return hqq_face_size(object->ops->send(object, fd, message, flags));
+}
+
+static ssize_t receive_message(struct hqq_object *object, int fd, struct msghdr *message, int flags)
+{
+    return hqq_face_size(object->ops->receive(object, fd, message, flags));
+}
 
 /* ---- Sending --------------------------------------------------------------------------------------------------- */
 
@@ -33,7 +48,8 @@ ssize_t hqq_sendto(int fd, const void *data, size_t length, int flags, const str
     struct iovec part = {.iov_base = constless.out, .iov_len = length};
     struct msghdr message = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_name = address_of.out, .msg_namelen = address ? address_length : 0};
-    return hqq_face_size(object->ops->send(object, fd, &message, flags));
+    pthread_testcancel();
+    return send_message(object, fd, &message, flags);
 }
 
 ssize_t hqq_send(int fd, const void *data, size_t length, int flags)
@@ -73,7 +89,7 @@ static ssize_t send_elsewhere(int fd, const struct msghdr *message, int flags)
     return result;
 }
 
-ssize_t hqq_sendmsg(int fd, const struct msghdr *message, int flags)
+static ssize_t send_next(int fd, const struct msghdr *message, int flags)
 {
     if (!may_be_served(fd) || !is_readable_header(message))
         return send_elsewhere(fd, message, flags);
@@ -82,7 +98,14 @@ ssize_t hqq_sendmsg(int fd, const struct msghdr *message, int flags)
         return send_elsewhere(fd, message, flags);
     if (message->msg_namelen > object->ops->address_max)
         return hqq_libc.sendmsg(fd, message, flags);
-    return hqq_face_size(object->ops->send(object, fd, message, flags));
+    return send_message(object, fd, message, flags);
+}
+
+ssize_t hqq_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    if (hqq_fd_server(fd))
+        pthread_testcancel();
+    return send_next(fd, message, flags);
 }
 
 ssize_t hqq_writev(int fd, const struct iovec *parts, int count)
@@ -97,7 +120,8 @@ ssize_t hqq_writev(int fd, const struct iovec *parts, int count)
         struct iovec *out;
     } constless = {.in = parts};
     struct msghdr message = {.msg_iov = constless.out, .msg_iovlen = (size_t)count};
-    return hqq_face_size(object->ops->send(object, fd, &message, 0));
+    pthread_testcancel();
+    return send_message(object, fd, &message, 0);
 }
 
 ssize_t hqq_pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
@@ -123,8 +147,9 @@ int hqq_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
     if (count > IOV_MAX)
         count = IOV_MAX;
     int saved = errno;
+    pthread_testcancel();
     while (sent < count) {
-        ssize_t result = hqq_sendmsg(fd, &messages[sent].msg_hdr, flags);
+        ssize_t result = send_next(fd, &messages[sent].msg_hdr, flags);
         if (result < 0)
             break;
         messages[sent++].msg_len = (unsigned)result;
@@ -137,15 +162,11 @@ int hqq_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 
 /* ---- Receiving ------------------------------------------------------------------------------------------------- */
 
-static ssize_t receive_message(struct hqq_object *object, int fd, struct msghdr *message, int flags)
-{
-    return hqq_face_size(object->ops->receive(object, fd, message, flags));
-}
-
 static ssize_t receive(struct hqq_object *object, int fd, void *data, size_t capacity, int flags)
 {
     struct iovec part = {.iov_base = data, .iov_len = capacity};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    pthread_testcancel();
     return receive_message(object, fd, &message, flags);
 }
 
@@ -170,13 +191,14 @@ ssize_t hqq_recvfrom(int fd, void *data, size_t capacity, int flags, struct sock
     struct iovec part = {.iov_base = data, .iov_len = capacity};
     struct msghdr message = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_name = address, .msg_namelen = address ? *address_length : 0};
+    pthread_testcancel();
     ssize_t result = receive_message(object, fd, &message, flags);
     if (result >= 0 && address)
         *address_length = message.msg_namelen;
     return result;
 }
 
-ssize_t hqq_recvmsg(int fd, struct msghdr *message, int flags)
+static ssize_t receive_next(int fd, struct msghdr *message, int flags)
 {
     struct hqq_object *object = hqq_lookup_receiver(fd);
     if (!object || !is_readable_header(message) || message->msg_namelen > INT_MAX ||
@@ -191,6 +213,13 @@ ssize_t hqq_recvmsg(int fd, struct msghdr *message, int flags)
         hqq_options_see_received(message);
     }
     return result;
+}
+
+ssize_t hqq_recvmsg(int fd, struct msghdr *message, int flags)
+{
+    if (hqq_fd_server(fd))
+        pthread_testcancel();
+    return receive_next(fd, message, flags);
 }
 
 ssize_t hqq_read(int fd, void *data, size_t capacity)
@@ -216,6 +245,7 @@ static ssize_t read_parts(int fd, const struct iovec *parts, int count, int flag
     struct msghdr message = {.msg_iov = constless.out, .msg_iovlen = (size_t)count};
     if (hqq_vector_length(parts, (size_t)count, &capacity) && capacity == 0)
         return 0;
+    pthread_testcancel();
     return receive_message(object, fd, &message, flags);
 }
 
@@ -250,8 +280,9 @@ int hqq_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, st
             hqq_deadline_after(hqq_clock_ns(), (uint64_t)timeout->tv_sec * HQQ_NS_PER_S + (uint64_t)timeout->tv_nsec);
     if (count > IOV_MAX)
         count = IOV_MAX;
+    pthread_testcancel();
     while (received < count) {
-        ssize_t result = hqq_recvmsg(fd, &messages[received].msg_hdr, flags & ~MSG_WAITFORONE);
+        ssize_t result = receive_next(fd, &messages[received].msg_hdr, flags & ~MSG_WAITFORONE);
         if (result < 0)
             break;
         messages[received++].msg_len = (unsigned)result;
