@@ -92,7 +92,7 @@ struct hqq_channel {
     uint64_t seen_w;              /* published up to here, at least */
     uint64_t noted_position;      /* what goes before the datagram at the head of the kernel's queue */
     uint32_t noted_for;           /* which of those datagrams that is */
-    uint64_t reported_up_to;      /* what an edge-triggered wait was told of */
+    uint64_t arrived_up_to;       /* what is counted among the arrivals of the socket */
     uint64_t requested;           /* drain_requested as of before the look at the kernel's queue */
     uint64_t since_ns;            /* when it was made */
     struct sockaddr_storage name; /* the peer's, as the kernel tells it; may be a byte longer than sockaddr_un */

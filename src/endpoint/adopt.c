@@ -12,6 +12,24 @@
 #include "runtime/cursor.h"
 #include "runtime/libc.h"
 
+static hqq_atomic_u32 has_candidates, has_copies;
+
+/* The endpoint of a candidate, and of the copies that were made of its descriptor. */
+static struct hqq_endpoint *make(int fd, const struct hqq_rule *rule)
+{
+    struct hqq_endpoint *endpoint = hqq_endpoint_make(fd, rule);
+    if (!endpoint || endpoint->cookie == 0 || hqq_load32_relaxed(&has_copies) == 0)
+        return endpoint;
+    for (int copy = hqq_fd_next(0); copy >= 0; copy = hqq_fd_next(copy + 1)) {
+        uint64_t cookie = 0;
+        socklen_t length = sizeof(cookie);
+        if (hqq_fd_get(copy) == &hqq_adopt_candidate &&
+            hqq_libc.getsockopt(copy, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0 && cookie == endpoint->cookie)
+            hqq_endpoint_make(copy, rule);
+    }
+    return endpoint;
+}
+
 bool hqq_adopt_is_candidate(int fd)
 {
     int domain = 0, type = 0;
@@ -80,7 +98,7 @@ void hqq_adopt_bound(int fd)
     struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
     const struct hqq_rule *rule = hqq_config_match((const struct sockaddr *)(const void *)&name, length);
     if (!endpoint && rule)
-        endpoint = hqq_endpoint_make(fd, rule);
+        endpoint = make(fd, rule);
     if (endpoint)
         note_bound(endpoint, &name, length, rule);
     errno = saved;
@@ -122,7 +140,7 @@ void hqq_adopt_connected(int fd, const struct sockaddr *address, socklen_t lengt
         return;
     }
     if (!endpoint)
-        endpoint = hqq_endpoint_make(fd, rule);
+        endpoint = make(fd, rule);
     if (endpoint)
         note_connected(endpoint, dissolves ? NULL : address, length);
     errno = saved;
@@ -130,7 +148,28 @@ void hqq_adopt_connected(int fd, const struct sockaddr *address, socklen_t lengt
 
 /* ---- Descriptors from elsewhere -------------------------------------------------------------------------------- */
 
-static const struct hqq_ops mark_ops = {.family = HQQ_FAMILY_NONE, .adopt = hqq_adopt_for_address};
+bool hqq_adopt_has_candidates(void)
+{
+    return hqq_load32_relaxed(&has_candidates) != 0;
+}
+
+void hqq_adopt_mark_candidate(int fd)
+{
+    if (hqq_fd_replace(fd, NULL, &hqq_adopt_candidate))
+        hqq_store32_relaxed(&has_candidates, 1);
+}
+
+/* A copy of a candidate becomes what that becomes. */
+static void share_candidate(void *object, int fd, int duplicate)
+{
+    (void)fd;
+    hqq_store32_relaxed(&has_copies, 1);
+    if (hqq_fd_prepare(duplicate))
+        hqq_fd_set(duplicate, object);
+}
+
+static const struct hqq_ops mark_ops = {
+    .family = HQQ_FAMILY_NONE, .adopt = hqq_adopt_for_address, .share = share_candidate};
 
 struct hqq_object hqq_adopt_candidate = {.ops = &mark_ops}, hqq_adopt_sent_once = {.ops = &mark_ops};
 
@@ -164,7 +203,7 @@ struct hqq_object *hqq_adopt_unknown(int fd)
         endpoint = hqq_endpoint_find(fd);
     }
     if (!endpoint)
-        hqq_fd_replace(fd, NULL, is_candidate ? &hqq_adopt_candidate : &hqq_fd_plain);
+        is_candidate ? hqq_adopt_mark_candidate(fd) : (void)hqq_fd_replace(fd, NULL, &hqq_fd_plain);
     errno = saved;
     return endpoint ? &endpoint->object : NULL;
 }
@@ -206,7 +245,7 @@ struct hqq_object *hqq_adopt_for_address(int fd, const struct sockaddr *address,
     if (hqq_ownership_is_borrowed())
         return NULL;
     int saved = errno;
-    struct hqq_endpoint *endpoint = hqq_adopt_is_candidate(fd) ? hqq_endpoint_make(fd, rule) : NULL;
+    struct hqq_endpoint *endpoint = hqq_adopt_is_candidate(fd) ? make(fd, rule) : NULL;
     struct sockaddr_un name;
     socklen_t name_length;
     if (endpoint && get_name(fd, false, &name, &name_length)) {

@@ -16,6 +16,12 @@ struct hqq_object *hqq_adopt_for_address(int fd, const struct sockaddr *address,
 
 /* Marks in the table: a socket of AF_UNIX that is not configured so far; one that has sent a single datagram to a configured
  * name: who sends no other pays for nothing. */
+/* True if there has ever been a candidate, or what was one. */
+bool hqq_adopt_has_candidates(void);
+
+/* A datagram socket without a configured name so far. */
+void hqq_adopt_mark_candidate(int fd);
+
 extern struct hqq_object hqq_adopt_candidate, hqq_adopt_sent_once;
 
 /* True if it is a datagram socket of AF_UNIX whose names, as far as it has any, no rule matches. */

@@ -102,6 +102,11 @@ static void share(void *object, int fd, int duplicate)
     hqq_endpoint_share(object, duplicate);
 }
 
+static void pass(void *object)
+{
+    hqq_changes_passed(object);
+}
+
 static void leave(void *object, int fd, bool is_closing)
 {
     (void)is_closing;
@@ -135,6 +140,7 @@ const struct hqq_ops hqq_endpoint_ops = {
     .note_flags = note_flags,
     .set_deadline = set_deadline,
     .share = share,
+    .pass = pass,
     .leave = leave,
     .status = tell_status,
 };

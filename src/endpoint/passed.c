@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-#include "endpoint/changes.h"
 #include "endpoint/ownership.h"
 #include "runtime/cursor.h"
+#include "runtime/fdtable.h"
 
 void hqq_passed_each(const struct msghdr *message, void (*see)(int fd))
 {
@@ -25,9 +25,9 @@ void hqq_passed_each(const struct msghdr *message, void (*see)(int fd))
 
 static void see_passed(int fd)
 {
-    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
-    if (endpoint)
-        hqq_changes_passed(endpoint);
+    struct hqq_object *object = hqq_fd_get(fd);
+    if (object && object->ops->pass)
+        object->ops->pass(object);
 }
 
 void hqq_passed_see(const struct msghdr *message)

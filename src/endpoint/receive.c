@@ -463,7 +463,7 @@ static ssize_t receive_locked(struct hqq_receiving *receiving, struct entered *e
             continue;
         if (hqq_load32_relaxed(&hqq_handlers_interrupting) != handlers)
             return -EINTR;
-        if (!hqq_scheduler_arm(endpoint, false))
+        if (!hqq_scheduler_arm(endpoint, NULL))
             continue;
         result = sleep_in_kernel(receiving, entered);
         if (result != HQQ_RECEIVE_SPOILT)
@@ -649,34 +649,34 @@ void hqq_receive_acknowledge(struct hqq_endpoint *endpoint)
     with_lock(endpoint, hqq_scheduler_acknowledge);
 }
 
-bool hqq_receive_is_ready_slow(struct hqq_endpoint *endpoint, bool only_news)
+bool hqq_receive_is_ready_slow(struct hqq_endpoint *endpoint, const struct hqq_membership *edge)
 {
     struct entered entered;
     bool is_ready = false;
     begin(endpoint, &entered);
     if (!is_in_change(endpoint, &entered)) {
         hqq_scheduler_poll(endpoint);
-        is_ready = only_news ? hqq_scheduler_has_news(endpoint) : hqq_scheduler_has_data(endpoint);
+        is_ready = edge ? hqq_scheduler_has_news(endpoint, edge) : hqq_scheduler_has_data(endpoint);
     }
     end(endpoint, &entered);
     return is_ready;
 }
 
-bool hqq_receive_arm(struct hqq_endpoint *endpoint, bool only_news)
+bool hqq_receive_arm(struct hqq_endpoint *endpoint, const struct hqq_membership *edge)
 {
     struct entered entered;
     begin(endpoint, &entered);
-    bool may_sleep = is_in_change(endpoint, &entered) || hqq_scheduler_arm(endpoint, only_news);
+    bool may_sleep = is_in_change(endpoint, &entered) || hqq_scheduler_arm(endpoint, edge);
     if (may_sleep)
         hqq_bet_sleep(&endpoint->bet);
     end(endpoint, &entered);
     return may_sleep;
 }
 
-bool hqq_receive_sleep(struct hqq_endpoint *endpoint, bool only_news)
+bool hqq_receive_sleep(struct hqq_endpoint *endpoint)
 {
     hqq_kernel_queue_enter(endpoint);
-    if (hqq_load32_relaxed(&endpoint->is_busy) == 0 || hqq_receive_arm(endpoint, only_news))
+    if (hqq_load32_relaxed(&endpoint->is_busy) == 0 || hqq_receive_arm(endpoint, NULL))
         return true;
     hqq_kernel_queue_leave(endpoint);
     return false;
@@ -692,12 +692,16 @@ void hqq_receive_has_slept(void)
     has_waited = true;
 }
 
-void hqq_receive_report(struct hqq_endpoint *endpoint)
+void hqq_receive_report(struct hqq_endpoint *endpoint, struct hqq_membership *edge)
 {
-    with_lock(endpoint, hqq_scheduler_report);
+    struct entered entered;
+    begin(endpoint, &entered);
+    if (!is_in_change(endpoint, &entered))
+        hqq_scheduler_report(endpoint, edge);
+    end(endpoint, &entered);
 }
 
-void hqq_receive_forget_report(struct hqq_endpoint *endpoint)
+void hqq_receive_begins(struct hqq_endpoint *endpoint)
 {
-    with_lock(endpoint, hqq_scheduler_forget_report);
+    begin_to_receive(endpoint);
 }

@@ -39,13 +39,20 @@ bool hqq_receive_next_length(struct hqq_endpoint *endpoint, int fd, size_t *ret_
 
 /* ---- For waits on several descriptors --------------------------------------------------------------------------- */
 
-/* True if a ring has something that a receive would find now; for edge-triggered waits: something new. False at once where nothing
- * is busy. */
-bool hqq_receive_is_ready_slow(struct hqq_endpoint *endpoint, bool only_news);
+struct hqq_membership;
 
-static inline bool hqq_receive_is_ready(struct hqq_endpoint *endpoint, bool only_news)
+/* The first wait of this process for the socket: it is one that receives. */
+void hqq_receive_begins(struct hqq_endpoint *endpoint);
+
+/* True if a ring has something that a receive would find now; for an edge-triggered member of a set (else NULL): something new. False at
+ * once where nothing is busy. */
+bool hqq_receive_is_ready_slow(struct hqq_endpoint *endpoint, const struct hqq_membership *edge);
+
+static inline bool hqq_receive_is_ready(struct hqq_endpoint *endpoint, const struct hqq_membership *edge)
 {
-    return hqq_load32_relaxed(&endpoint->is_busy) != 0 && hqq_receive_is_ready_slow(endpoint, only_news);
+    if (__builtin_expect(hqq_load32_relaxed(&endpoint->is_receiver) == 0, 0))
+        hqq_receive_begins(endpoint);
+    return hqq_load32_relaxed(&endpoint->is_busy) != 0 && hqq_receive_is_ready_slow(endpoint, edge);
 }
 
 /* Before a wait asks the kernel, without waiting, whether something is in the queue; and after it said that there is nothing. */
@@ -53,10 +60,10 @@ void hqq_receive_note_requests(struct hqq_endpoint *endpoint);
 void hqq_receive_acknowledge(struct hqq_endpoint *endpoint);
 
 /* The wait is about to sleep: the thread is counted, everything armed. False: look again, and it is not counted. */
-bool hqq_receive_sleep(struct hqq_endpoint *endpoint, bool only_news);
+bool hqq_receive_sleep(struct hqq_endpoint *endpoint);
 
 /* The same for a wait that counts its threads as a whole. */
-bool hqq_receive_arm(struct hqq_endpoint *endpoint, bool only_news);
+bool hqq_receive_arm(struct hqq_endpoint *endpoint, const struct hqq_membership *edge);
 
 /* After hqq_receive_sleep(); also from a cleanup handler. */
 void hqq_receive_wake(struct hqq_endpoint *endpoint);
@@ -64,11 +71,8 @@ void hqq_receive_wake(struct hqq_endpoint *endpoint);
 /* This thread has slept in a wait: its next receive finds what it was woken for, and that is no stream. */
 void hqq_receive_has_slept(void);
 
-/* The next datagram of a ring was seen by an edge-triggered wait. */
-void hqq_receive_report(struct hqq_endpoint *endpoint);
-
-/* An edge-triggered wait is to report anew what is there. */
-void hqq_receive_forget_report(struct hqq_endpoint *endpoint);
+/* What the rings hold was reported by an edge-triggered set. */
+void hqq_receive_report(struct hqq_endpoint *endpoint, struct hqq_membership *edge);
 
 /* How long a wait may spin on this socket, in ticks: 0 is not at all; and what became of it. *ret_shares_cpu: the peer needs this
  * processor, so give it up instead. */

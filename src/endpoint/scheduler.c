@@ -349,16 +349,37 @@ struct hqq_channel *hqq_scheduler_next(struct hqq_endpoint *endpoint, struct hqq
 
 /* ---- Arming ---------------------------------------------------------------------------------------------------- */
 
-/* From where on a ring's content has not been reported. */
-static uint64_t first_unreported(const struct hqq_channel *channel)
+/* Counts what the rings have got since the last look. */
+static void count_arrivals(struct hqq_endpoint *endpoint)
 {
-    uint64_t r = hqq_load_relaxed(hqq_ring_r(&channel->rx));
-    return hqq_ring_distance(channel->reported_up_to, r) < 0 ? r : channel->reported_up_to;
+    struct hqq_channel *first = endpoint->busy, *channel = first;
+    for (; channel; channel = hqq_scheduler_after(channel, first)) {
+        uint64_t r = hqq_load_relaxed(hqq_ring_r(&channel->rx));
+        uint64_t bound = hqq_rx_bound(channel);
+        if (hqq_ring_distance(channel->arrived_up_to, r) < 0)
+            channel->arrived_up_to = r;
+        if (hqq_ring_distance(bound, channel->arrived_up_to) > 0) {
+            endpoint->arrivals += bound - channel->arrived_up_to;
+            channel->arrived_up_to = bound;
+        }
+    }
 }
 
-static bool has_news(const struct hqq_channel *channel)
+bool hqq_scheduler_has_news(struct hqq_endpoint *endpoint, const struct hqq_membership *edge)
 {
-    return hqq_ring_distance(hqq_rx_bound(channel), first_unreported(channel)) > 0;
+    count_arrivals(endpoint);
+    return edge->reported != endpoint->arrivals && hqq_scheduler_has_data(endpoint);
+}
+
+void hqq_scheduler_report(struct hqq_endpoint *endpoint, struct hqq_membership *edge)
+{
+    count_arrivals(endpoint);
+    edge->reported = endpoint->arrivals;
+}
+
+void hqq_scheduler_forget_report(struct hqq_endpoint *endpoint, struct hqq_membership *edge)
+{
+    edge->reported = endpoint->arrivals - 1;
 }
 
 /* What is not looked at must not say POLLING, nor must anything while the thread sleeps: a handler that received since it was armed
@@ -385,15 +406,14 @@ static bool make_empty_ones_idle(struct hqq_endpoint *endpoint)
     return is_armed;
 }
 
-bool hqq_scheduler_arm(struct hqq_endpoint *endpoint, bool only_news)
+bool hqq_scheduler_arm(struct hqq_endpoint *endpoint, const struct hqq_membership *edge)
 {
     bool is_quiet = true;
     uint32_t changes = endpoint->list_changes;
     struct hqq_channel *first = endpoint->busy, *channel = first;
     for (; channel; channel = hqq_scheduler_after(channel, first))
         is_quiet &= hqq_rx_arm(channel);
-    for (channel = first; channel && is_quiet; channel = hqq_scheduler_after(channel, first))
-        is_quiet = only_news ? !has_news(channel) : !hqq_rx_has_data(channel);
+    is_quiet = is_quiet && !(edge ? hqq_scheduler_has_news(endpoint, edge) : hqq_scheduler_has_data(endpoint));
     return is_quiet && endpoint->list_changes == changes && make_empty_ones_idle(endpoint);
 }
 
@@ -431,32 +451,6 @@ void hqq_scheduler_acknowledge(struct hqq_endpoint *endpoint)
     struct hqq_channel *first = endpoint->busy, *channel = first;
     for (; channel; channel = hqq_scheduler_after(channel, first))
         hqq_rx_acknowledge(channel);
-}
-
-/* ---- Reports of edge-triggered waits --------------------------------------------------------------------------- */
-
-bool hqq_scheduler_has_news(const struct hqq_endpoint *endpoint)
-{
-    struct hqq_channel *first = endpoint->busy, *channel = first;
-    for (; channel; channel = hqq_scheduler_after(channel, first)) {
-        if (has_news(channel))
-            return true;
-    }
-    return false;
-}
-
-void hqq_scheduler_report(struct hqq_endpoint *endpoint)
-{
-    struct hqq_channel *first = endpoint->busy, *channel = first;
-    for (; channel; channel = hqq_scheduler_after(channel, first))
-        channel->reported_up_to = hqq_load_acquire(hqq_ring_w(&channel->rx));
-}
-
-void hqq_scheduler_forget_report(struct hqq_endpoint *endpoint)
-{
-    struct hqq_channel *first = endpoint->busy, *channel = first;
-    for (; channel; channel = hqq_scheduler_after(channel, first))
-        channel->reported_up_to = hqq_load_relaxed(hqq_ring_r(&channel->rx)) - 1;
 }
 
 /* ---- The end ---------------------------------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@ struct hqq_membership {
     struct hqq_membership *endpoint_next; /* of the same endpoint */
     hqq_atomic_u32 *waiters;              /* threads that are asleep in a wait for the set */
     hqq_atomic_u32 *busy;                 /* members of the set that are busy */
+    uint64_t reported;                    /* edge-triggered: the arrivals that the set has been told of */
 };
 
 void hqq_scheduler_link(struct hqq_endpoint *endpoint, struct hqq_membership *membership);
@@ -71,10 +72,10 @@ static inline struct hqq_channel *hqq_scheduler_after(const struct hqq_channel *
 void hqq_scheduler_poll(struct hqq_endpoint *endpoint);
 
 /*
- * Arms every busy channel, and looks. True: nothing is there, or nothing new if only news counts; the empty ones are busy no more, and
- * what comes from now on comes through the kernel. False: look again.
+ * Arms every busy channel, and looks. True: nothing is there, or nothing new for an edge-triggered member of a set (else NULL); the empty
+ * ones are busy no more, and what comes from now on comes through the kernel. False: look again.
  */
-bool hqq_scheduler_arm(struct hqq_endpoint *endpoint, bool only_news);
+bool hqq_scheduler_arm(struct hqq_endpoint *endpoint, const struct hqq_membership *edge);
 
 /* A handler is about to receive inside a receive of this thread's, or to let other threads do so: see hqq_rx_interrupt(). */
 void hqq_scheduler_interrupt(struct hqq_endpoint *endpoint);
@@ -96,10 +97,11 @@ static inline void hqq_scheduler_note_head(struct hqq_endpoint *endpoint)
 /* That datagram was shown to the program, so it comes before all that is published from now on. */
 void hqq_scheduler_fix_head(const struct hqq_endpoint *endpoint);
 
-/* For edge-triggered waits. True if a ring has got something since it was reported; all that is there has been; nothing has. */
-bool hqq_scheduler_has_news(const struct hqq_endpoint *endpoint);
-void hqq_scheduler_report(struct hqq_endpoint *endpoint);
-void hqq_scheduler_forget_report(struct hqq_endpoint *endpoint);
+/* For edge-triggered members of sets. True if something is there, and a ring has got something since the last report; all that is there
+ * has been reported; nothing has. */
+bool hqq_scheduler_has_news(struct hqq_endpoint *endpoint, const struct hqq_membership *edge);
+void hqq_scheduler_report(struct hqq_endpoint *endpoint, struct hqq_membership *edge);
+void hqq_scheduler_forget_report(struct hqq_endpoint *endpoint, struct hqq_membership *edge);
 
 /* Ends a few channels whose peers have gone and that hold nothing any more, once in 10 ms. */
 void hqq_scheduler_reap(struct hqq_endpoint *endpoint, bool is_due);

@@ -71,6 +71,8 @@ struct hqq_ops {
     void (*note_flags)(void *object, int fd, int flags);
     /* One more descriptor of the same socket. */
     void (*share)(void *object, int fd, int duplicate);
+    /* The descriptor was sent to who knows whom. */
+    void (*pass)(void *object);
     /* The descriptor goes; takes the entry out. is_closing: it is open still. */
     void (*leave)(void *object, int fd, bool is_closing);
     void (*status)(void *object, int fd, struct hqq_socket_status *status);

@@ -56,7 +56,7 @@ int hqq_socket(int domain, int type, int protocol)
     hqq_descriptor_created(fd);
     bool is_candidate = domain == AF_UNIX && (type & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) == SOCK_DGRAM;
     if (is_candidate && hqq_config_is_enabled())
-        hqq_fd_replace(fd, NULL, &hqq_adopt_candidate);
+        hqq_adopt_mark_candidate(fd);
     return fd;
 }
 
@@ -76,8 +76,10 @@ int hqq_bind(int fd, const struct sockaddr *address, socklen_t length)
     if (object && object->ops->bind)
         return hqq_face(object->ops->bind(object, fd, address, length));
     int result = hqq_libc.bind(fd, address, length);
-    if (result == 0 && hqq_start())
+    if (result == 0 && hqq_start()) {
         hqq_adopt_bound(fd);
+        hqq_epoll_settle_all();
+    }
     return result;
 }
 
@@ -88,8 +90,10 @@ int hqq_connect(int fd, const struct sockaddr *address, socklen_t length)
         return hqq_face(object->ops->connect(object, fd, address, length));
     int result = hqq_libc.connect(fd, address, length);
     if (result == 0 && hqq_start() && length >= sizeof(sa_family_t) && length <= sizeof(struct sockaddr_un) &&
-        hqq_config_is_enabled())
+        hqq_config_is_enabled()) {
         hqq_adopt_connected(fd, address, length);
+        hqq_epoll_settle_all();
+    }
     return result;
 }
 

@@ -17,6 +17,9 @@ extern const struct hqq_ops hqq_epoll_ops;
 /* A set was made, with this descriptor. */
 void hqq_epoll_made(int fd);
 
+/* A socket has got a name, or a peer: sets that it is a member of may have waited for that. */
+void hqq_epoll_settle_all(void);
+
 /* A descriptor is closed: as a member of sets. */
 void hqq_epoll_forget(int fd);
 

@@ -7,9 +7,9 @@
 #include <hqq/link.h>
 #include <hqq/socket.h>
 
+#include "endpoint/adopt.h"
 #include "endpoint/life.h"
 #include "endpoint/receive.h"
-#include "endpoint/scheduler.h"
 #include "hqqsock/named.h"
 #include "platform/clock.h"
 #include "runtime/cursor.h"
@@ -21,21 +21,21 @@
 
 #define READABLE (POLLIN | POLLRDNORM)
 
-/* More descriptors than this are not counted one by one: the wait is blind. */
-#define COUNTED 64
+/* Marks of so many descriptors are kept; the others are asked again. */
+#define MARKED 64
 
 struct poll_wait {
     struct hqq_waiting wait; /* first */
     struct pollfd *fds;
     nfds_t count;
-    uint64_t marked[COUNTED / 64]; /* which have something in a ring; beyond it is asked again */
+    uint64_t marked; /* which have something in a ring; beyond the first it is asked again */
     bool has_more_marks;
 };
 
-static struct hqq_endpoint *next(struct hqq_waiting *wait, size_t *place, bool *ret_is_edge)
+static struct hqq_endpoint *next(struct hqq_waiting *wait, size_t *place, const struct hqq_membership **ret_edge)
 {
     struct poll_wait *poll = (struct poll_wait *)(void *)wait;
-    *ret_is_edge = false;
+    *ret_edge = NULL;
     while (*place < poll->count) {
         const struct pollfd *at = &poll->fds[(*place)++];
         struct hqq_endpoint *endpoint = at->events & READABLE ? hqq_endpoint_find(at->fd) : NULL;
@@ -49,8 +49,8 @@ static struct hqq_endpoint *next(struct hqq_waiting *wait, size_t *place, bool *
 static void mark(struct hqq_waiting *wait, size_t place)
 {
     struct poll_wait *poll = (struct poll_wait *)(void *)wait;
-    if (place <= COUNTED)
-        poll->marked[(place - 1) / 64] |= UINT64_C(1) << (place - 1) % 64;
+    if (place <= MARKED)
+        poll->marked |= UINT64_C(1) << (place - 1);
     else
         poll->has_more_marks = true;
 }
@@ -64,10 +64,10 @@ static int call(struct hqq_waiting *wait, const struct timespec *span)
 static bool is_marked(const struct poll_wait *poll, nfds_t index)
 {
     const struct pollfd *at = &poll->fds[index];
-    if (index < COUNTED)
-        return (poll->marked[index / 64] & UINT64_C(1) << index % 64) != 0;
+    if (index < MARKED)
+        return (poll->marked & UINT64_C(1) << index) != 0;
     struct hqq_endpoint *endpoint = poll->has_more_marks && at->events & READABLE ? hqq_endpoint_find(at->fd) : NULL;
-    return endpoint && hqq_receive_is_ready(endpoint, false);
+    return endpoint && hqq_receive_is_ready(endpoint, NULL);
 }
 
 static int merge(struct hqq_waiting *wait, int found)
@@ -84,46 +84,41 @@ static int merge(struct hqq_waiting *wait, int found)
     return found;
 }
 
-static void count_blindly(struct hqq_waiting *wait, bool is_asleep)
-{
-    (void)wait;
-    hqq_scheduler_count_blind_wait(is_asleep);
-}
+static const struct hqq_waiting_adapter adapter = {.next = next, .mark = mark, .call = call, .merge = merge};
 
-static const struct hqq_waiting_adapter few = {.next = next, .mark = mark, .call = call, .merge = merge};
-static const struct hqq_waiting_adapter many = {
-    .next = next, .mark = mark, .call = call, .merge = merge, .count = count_blindly};
-
-/* True if one of them is an endpoint, or an epoll set that has some. */
-static bool has_any(const struct pollfd *fds, nfds_t count)
+/* True if one of them is an endpoint, or may become one meanwhile, or an epoll set that has some. What may be unreadable is looked at
+ * with a reason only. */
+static bool has_any(const struct pollfd *fds, nfds_t count, bool *ret_has_unknown)
 {
-    bool has = false;
-    for (nfds_t i = 0; i < count && hqq_endpoint_first();
-         i++) { /* what may be unreadable is looked at with a reason only */
-        if (!(fds[i].events & READABLE))
+    bool has = false, has_unknown = false, has_reason = hqq_endpoint_first() || hqq_adopt_has_candidates();
+    for (nfds_t i = 0; i < count && has_reason; i++) {
+        struct hqq_object *object = fds[i].events & READABLE ? hqq_fd_get(fds[i].fd) : NULL;
+        if (!object)
             continue;
-        struct hqq_object *object = hqq_fd_get(fds[i].fd);
-        has |= object && object->ops == &hqq_endpoint_ops;
-        has |= object && object->ops == &hqq_epoll_ops && hqq_epoll_is_polled(object);
+        has |= object->ops == &hqq_endpoint_ops || (object->ops == &hqq_epoll_ops && hqq_epoll_is_polled(object));
+        has_unknown |= object == &hqq_adopt_candidate;
     }
-    return has;
+    *ret_has_unknown = has_unknown;
+    return has || has_unknown;
 }
 
 int hqq_poll_sockets(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
-    if (!has_any(fds, count))
+    bool has_unknown;
+    if (!has_any(fds, count, &has_unknown))
         return hqq_libc.ppoll(fds, count, timeout, mask);
     bool is_now = timeout && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
     struct poll_wait poll = {
-        .wait = {.adapter = count <= COUNTED ? &few : &many,
+        .wait = {.adapter = &adapter,
+                 .has_unknown = has_unknown,
                  .mask = mask,
                  .until_ns = is_now ? 0 : hqq_deadline_in(timeout),
                  .is_now = is_now},
         .fds = fds,
         .count = count,
     };
-    for (nfds_t i = 0; i < count && !poll.wait.is_now;
-         i++) /* what an inner set has is found by a look, not by a sleep */
+    /* What an inner set has is found by a look, not by a sleep. */
+    for (nfds_t i = 0; i < count && !poll.wait.is_now; i++)
         poll.wait.is_now = (fds[i].events & READABLE) && hqq_epoll_has_data(fds[i].fd);
     return hqq_waiting_run(&poll.wait);
 }

@@ -9,9 +9,9 @@
 #include <hqq/link.h>
 #include <hqq/socket.h>
 
+#include "endpoint/adopt.h"
 #include "endpoint/life.h"
 #include "endpoint/receive.h"
-#include "endpoint/scheduler.h"
 #include "hqqsock/named.h"
 #include "platform/clock.h"
 #include "runtime/cursor.h"
@@ -30,10 +30,9 @@ struct select_wait {
     struct hqq_waiting wait; /* first */
     int count;
     fd_set *sets[3];
-    size_t words; /* of each set that the caller has */
-    size_t kept;  /* of these are copied, and looked at */
-    uint64_t wanted[3]
-                   [KEPT_WORDS]; /* what the caller asked for: each call of the kernel's puts its answer in its place */
+    size_t words;                   /* of each set that the caller has */
+    size_t kept;                    /* of these are copied, and looked at */
+    uint64_t wanted[3][KEPT_WORDS]; /* by the caller: each call of the kernel's puts its answer in its place */
     uint64_t marked[KEPT_WORDS];
 };
 
@@ -42,10 +41,10 @@ static uint64_t *words_of(fd_set *set)
     return (uint64_t *)(void *)set;
 }
 
-static struct hqq_endpoint *next(struct hqq_waiting *wait, size_t *place, bool *ret_is_edge)
+static struct hqq_endpoint *next(struct hqq_waiting *wait, size_t *place, const struct hqq_membership **ret_edge)
 {
     struct select_wait *select = (struct select_wait *)(void *)wait;
-    *ret_is_edge = false;
+    *ret_edge = NULL;
     while (*place < select->kept * WORD_BITS && *place < (size_t)select->count) {
         uint64_t word = select->wanted[0][*place / WORD_BITS] >> *place % WORD_BITS;
         if (word == 0) {
@@ -96,8 +95,8 @@ static bool begin(struct select_wait *select, int count, fd_set *reading, fd_set
 {
     *select = (struct select_wait){.wait.adapter = &adapter, .count = count, .sets = {reading, writing, special}};
     bool has = false;
-    if (count <= 0 || !reading ||
-        !hqq_endpoint_first()) /* what the kernel might find wrong is looked at with a reason only */
+    /* What the kernel might find wrong is looked at with a reason only. */
+    if (count <= 0 || !reading || (!hqq_endpoint_first() && !hqq_adopt_has_candidates()))
         return false;
     select->words = ((size_t)count + WORD_BITS - 1) / WORD_BITS;
     select->kept = select->words < KEPT_WORDS ? select->words : KEPT_WORDS;
@@ -114,6 +113,7 @@ static bool begin(struct select_wait *select, int count, fd_set *reading, fd_set
         for (uint64_t word = select->wanted[0][i]; word != 0; word &= word - 1) {
             int fd = (int)(i * WORD_BITS) + __builtin_ctzll(word);
             struct hqq_object *object = hqq_fd_get(fd);
+            select->wait.has_unknown |= object == &hqq_adopt_candidate;
             has |= object && object->ops == &hqq_endpoint_ops;
             if (object && object->ops == &hqq_epoll_ops && hqq_epoll_is_polled(object)) {
                 has = true;
@@ -124,7 +124,7 @@ static bool begin(struct select_wait *select, int count, fd_set *reading, fd_set
             }
         }
     }
-    return has;
+    return has || select->wait.has_unknown;
 }
 
 static bool has_named(int count, fd_set *reading, fd_set *writing, fd_set *special)

@@ -34,10 +34,10 @@ bool hqq_waiting_is_valid(const struct timespec *timeout)
 static size_t look(struct hqq_waiting *wait)
 {
     size_t ready = 0, place = 0;
-    bool is_edge;
+    const struct hqq_membership *edge;
     struct hqq_endpoint *endpoint;
-    while ((endpoint = wait->adapter->next(wait, &place, &is_edge))) {
-        if (hqq_receive_is_ready(endpoint, is_edge)) {
+    while ((endpoint = wait->adapter->next(wait, &place, &edge))) {
+        if (hqq_receive_is_ready(endpoint, edge)) {
             wait->adapter->mark(wait, place);
             ready++;
         }
@@ -49,19 +49,34 @@ static size_t look(struct hqq_waiting *wait)
 
 static void wake(struct hqq_waiting *wait)
 {
-    size_t place = 0;
-    bool is_edge;
-    while (place < wait->asleep) {
-        struct hqq_endpoint *endpoint = wait->adapter->next(wait, &place, &is_edge);
-        if (!endpoint || place > wait->asleep)
-            break;
-        if (!wait->adapter->count)
-            hqq_receive_wake(endpoint);
-    }
-    wait->asleep = 0;
-    if (wait->is_counted && wait->adapter->count)
+    while (wait->asleep > 0)
+        hqq_receive_wake(wait->counted[--wait->asleep]);
+    if (wait->is_counted)
         wait->adapter->count(wait, false);
-    wait->is_counted = false;
+    if (wait->is_blind)
+        hqq_scheduler_count_blind_wait(false);
+    wait->is_counted = wait->is_blind = false;
+}
+
+static void count_blindly(struct hqq_waiting *wait)
+{
+    if (!wait->is_blind)
+        hqq_scheduler_count_blind_wait(true);
+    wait->is_blind = true;
+}
+
+/* Counts the thread with one of them, and arms it. */
+static bool arm_one(struct hqq_waiting *wait, struct hqq_endpoint *endpoint, const struct hqq_membership *edge)
+{
+    if (!wait->is_counted && wait->asleep < HQQ_WAITING_FEW) {
+        bool may_sleep = hqq_receive_sleep(endpoint);
+        if (may_sleep)
+            wait->counted[wait->asleep++] = endpoint;
+        return may_sleep;
+    }
+    if (!wait->is_counted)
+        count_blindly(wait);
+    return hqq_load32_relaxed(&endpoint->is_busy) == 0 || hqq_receive_arm(endpoint, edge);
 }
 
 static void wake_abandoned(struct hqq_frame *frame)
@@ -80,20 +95,19 @@ static void wake_cancelled(void *argument)
 static bool arm(struct hqq_waiting *wait)
 {
     size_t place = 0;
-    bool is_edge, may_sleep = true;
+    bool may_sleep = true;
+    const struct hqq_membership *edge;
     struct hqq_endpoint *endpoint;
     if (wait->adapter->count) {
         wait->adapter->count(wait, true);
         wait->is_counted = true;
     }
-    while (may_sleep && (endpoint = wait->adapter->next(wait, &place, &is_edge))) {
-        if (!wait->adapter->count)
-            may_sleep = hqq_receive_sleep(endpoint, is_edge);
-        else if (hqq_load32_relaxed(&endpoint->is_busy) != 0)
-            may_sleep = hqq_receive_arm(endpoint, is_edge);
-        if (may_sleep)
-            wait->asleep = place;
-    }
+    if (wait->has_unknown)
+        count_blindly(wait);
+    while (may_sleep && (endpoint = wait->adapter->next(wait, &place, &edge)))
+        may_sleep = arm_one(wait, endpoint, edge);
+    if (may_sleep && wait->adapter->is_stable)
+        may_sleep = wait->adapter->is_stable(wait);
     if (!may_sleep)
         wake(wait);
     return may_sleep;
@@ -116,16 +130,30 @@ static int call(struct hqq_waiting *wait, const struct timespec *span)
     return result;
 }
 
+/* Something is ready, which goes before a signal, whether it is blocked until then or not. */
+static int call_unmasked(struct hqq_waiting *wait)
+{
+    const struct timespec none = {0};
+    const sigset_t *mask = wait->mask;
+    int found;
+    wait->mask = NULL;
+    do
+        found = call(wait, &none);
+    while (found < 0 && errno == EINTR);
+    wait->mask = mask;
+    return found;
+}
+
 /* ---- Spinning ---------------------------------------------------------------------------------------------------- */
 
 /* The endpoint that a spin pays for most likely: any that may. */
 static struct hqq_endpoint *find_stake(struct hqq_waiting *wait, uint64_t *ret_stake, bool *ret_shares_cpu)
 {
     size_t place = 0, looked = 0;
-    bool is_edge;
+    const struct hqq_membership *edge;
     struct hqq_endpoint *endpoint;
-    while ((endpoint = wait->adapter->next(wait, &place, &is_edge)) && looked++ < HQQ_WAITING_FEW) {
-        if (is_edge || hqq_load32_relaxed(&endpoint->is_busy) == 0)
+    while ((endpoint = wait->adapter->next(wait, &place, &edge)) && looked++ < HQQ_WAITING_FEW) {
+        if (edge || hqq_load32_relaxed(&endpoint->is_busy) == 0)
             continue;
         *ret_stake = hqq_receive_stake(endpoint, ret_shares_cpu);
         if (*ret_stake != 0)
@@ -138,10 +166,10 @@ static bool has_data(void *waiting)
 {
     struct hqq_waiting *wait = waiting;
     size_t place = 0, looked = 0;
-    bool is_edge;
+    const struct hqq_membership *edge;
     struct hqq_endpoint *endpoint;
-    while ((endpoint = wait->adapter->next(wait, &place, &is_edge)) && looked++ < HQQ_WAITING_FEW) {
-        if (!is_edge && hqq_receive_is_ready(endpoint, false))
+    while ((endpoint = wait->adapter->next(wait, &place, &edge)) && looked++ < HQQ_WAITING_FEW) {
+        if (!edge && hqq_receive_is_ready(endpoint, NULL))
             return true;
     }
     return false;
@@ -169,13 +197,14 @@ static bool spin(struct hqq_waiting *wait)
 static bool note_requests(struct hqq_waiting *wait)
 {
     size_t place = 0;
-    bool is_edge, has_busy = false;
+    bool has_busy = false;
+    const struct hqq_membership *edge;
     struct hqq_endpoint *endpoint;
-    while ((endpoint = wait->adapter->next(wait, &place, &is_edge))) {
+    while ((endpoint = wait->adapter->next(wait, &place, &edge))) {
         if (hqq_load32_relaxed(&endpoint->is_busy) == 0)
             continue;
         has_busy = true;
-        if (!is_edge)
+        if (!edge)
             hqq_receive_note_requests(endpoint);
     }
     return has_busy;
@@ -184,10 +213,10 @@ static bool note_requests(struct hqq_waiting *wait)
 static void acknowledge(struct hqq_waiting *wait)
 {
     size_t place = 0;
-    bool is_edge;
+    const struct hqq_membership *edge;
     struct hqq_endpoint *endpoint;
-    while ((endpoint = wait->adapter->next(wait, &place, &is_edge))) {
-        if (!is_edge && hqq_load32_relaxed(&endpoint->is_busy) != 0)
+    while ((endpoint = wait->adapter->next(wait, &place, &edge))) {
+        if (!edge && hqq_load32_relaxed(&endpoint->is_busy) != 0)
             hqq_receive_acknowledge(endpoint);
     }
 }
@@ -198,14 +227,12 @@ int hqq_waiting_run(struct hqq_waiting *wait)
     struct timespec left;
     uint32_t handlers = hqq_load32_relaxed(&hqq_handlers_run);
     wait->asleep = 0;
-    wait->is_counted = false;
+    wait->is_counted = wait->is_blind = false;
     for (;;) {
         size_t ready = look(wait);
         bool has_busy = ready == 0 && !wait->is_now && !wait->asks_once && note_requests(wait);
         if (ready != 0 || wait->is_now || has_busy) {
-            int found = call(wait, &none);
-            if (found < 0 && errno == EINTR && ready != 0)
-                found = 0; /* nothing from the kernel; and what is ready goes before a signal */
+            int found = ready != 0 ? call_unmasked(wait) : call(wait, &none);
             if (found != 0 || !has_busy)
                 return found < 0 ? found : wait->adapter->merge(wait, found);
             acknowledge(wait);

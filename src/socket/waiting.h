@@ -24,16 +24,17 @@
 #include "endpoint/endpoint.h"
 #include "runtime/frame.h"
 
-/* Endpoints that one wait looks at, spins for and counts one by one: more are looked at, but not spun for. */
+/* Endpoints that one wait spins for, and counts itself with one by one: with more the wait is blind (hqq_scheduler_count_blind_wait). */
 #define HQQ_WAITING_FEW 32
 
 struct hqq_waiting;
 
 /* What an adapter supplies. */
 struct hqq_waiting_adapter {
-    /* The endpoint at or behind a place, which is moved on; NULL: there are no more. *ret_is_edge: only news counts. */
-    struct hqq_endpoint *(*next)(struct hqq_waiting *wait, size_t *place, bool *ret_is_edge);
-    /* The endpoint whose place was just passed has something. */
+    /* The endpoint at or behind a place, which is moved on; NULL: there are no more. *ret_edge: only news counts, for this member of a
+     * set; else NULL. */
+    struct hqq_endpoint *(*next)(struct hqq_waiting *wait, size_t *place, const struct hqq_membership **ret_edge);
+    /* The endpoint that next() has just returned has something. */
     void (*mark)(struct hqq_waiting *wait, size_t place);
     /* The kernel's own call; span NULL: for ever. As libc: -1 and errno; a cancellation point. */
     int (*call)(struct hqq_waiting *wait, const struct timespec *span);
@@ -41,6 +42,8 @@ struct hqq_waiting_adapter {
     int (*merge)(struct hqq_waiting *wait, int found);
     /* Asleep, or awake again, as a whole: for waits whose members are not counted one by one. NULL: they are. */
     void (*count)(struct hqq_waiting *wait, bool is_asleep);
+    /* False: what next() went through since it began has changed meanwhile, so that it may have left some out. NULL: true. */
+    bool (*is_stable)(struct hqq_waiting *wait);
 };
 
 struct hqq_waiting {
@@ -51,8 +54,11 @@ struct hqq_waiting {
     bool is_now;       /* it only looks */
     bool asks_once;    /* the kernel's call can be made only once, as it puts its answer where the question is */
     bool is_counted;   /* by adapter->count() */
-    size_t asleep;     /* places before this one are counted */
-    int fd;            /* of the endpoint that adapter->next() returned last */
+    bool is_blind;     /* counted as one whose sockets are not all known */
+    bool has_unknown;  /* the caller's: sockets among them may become endpoints while this thread sleeps */
+    uint32_t asleep;   /* endpoints that this thread is counted with */
+    struct hqq_endpoint *counted[HQQ_WAITING_FEW];
+    int fd; /* of the endpoint that adapter->next() returned last */
 };
 
 /* Runs a wait whose fields from adapter to is_now are set. As libc's call: -1 and errno. A cancellation point. */

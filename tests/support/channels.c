@@ -39,7 +39,7 @@ void channel_ends_reset(struct channel_ends *ends, uint64_t begin, enum hqq_noti
 {
     reset_ring(&ends->sender->tx, begin);
     reset_ring(&ends->sender->rx, begin);
-    ends->receiver->seen_w = ends->receiver->noted_position = ends->receiver->reported_up_to = begin;
+    ends->receiver->seen_w = ends->receiver->noted_position = ends->receiver->arrived_up_to = begin;
     ends->receiver->is_shared = false;
     hqq_store32_relaxed(&ends->receiver->loans, 0);
     hqq_store_relaxed(&ends->receiver->own->notify, hqq_notify_moved(0, state, begin));

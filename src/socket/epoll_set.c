@@ -1,0 +1,588 @@
+#include "socket/epoll_set.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include <hqq/socket.h>
+
+#include "endpoint/adopt.h"
+#include "endpoint/life.h"
+#include "endpoint/modes.h"
+#include "endpoint/ownership.h"
+#include "endpoint/receive.h"
+#include "hqqsock/named.h"
+#include "runtime/config.h"
+#include "runtime/filter.h"
+#include "runtime/frame.h"
+#include "runtime/libc.h"
+#include "runtime/pool.h"
+#include "runtime/reserved.h"
+#include "runtime/started.h"
+#include "socket/epoll.h"
+#include "socket/face.h"
+
+/* Kinds of registration that count wakeups: the kernel's alone. */
+#define KERNEL_KINDS (EPOLLONESHOT | EPOLLEXCLUSIVE)
+#define READABLE (EPOLLIN | EPOLLRDNORM)
+
+/* How deep sets may lie within one another, as for the kernel. */
+#define DEPTH 5
+
+static struct hqq_pool set_pool = HQQ_POOL(struct hqq_epoll_set);
+static struct hqq_pool member_pool = HQQ_POOL(struct hqq_epoll_member);
+static hqq_atomic_pointer all;
+
+/* ---- Sets -------------------------------------------------------------------------------------------------------- */
+
+struct hqq_epoll_set *hqq_epoll_find(int fd)
+{
+    struct hqq_object *object = hqq_fd_get(fd);
+    return object && object->ops == &hqq_epoll_ops ? (struct hqq_epoll_set *)(void *)object : NULL;
+}
+
+/* One that is not in use any more. */
+static struct hqq_epoll_set *find_unused(void)
+{
+    for (struct hqq_epoll_set *set = hqq_load_pointer_acquire(&all); set; set = set->next) {
+        if (hqq_load32_relaxed(&set->descriptors) == 0 && hqq_load32_relaxed(&set->waiters) == 0 &&
+            hqq_load32_relaxed(&set->members) == 0 && hqq_cas32_acquire(&set->descriptors, 0, 1))
+            return set;
+    }
+    return NULL;
+}
+
+static struct hqq_epoll_set *make(void)
+{
+    struct hqq_epoll_set *set = hqq_pool_take(&set_pool);
+    if (!set)
+        return NULL;
+    set->object.ops = &hqq_epoll_ops;
+    hqq_store32_relaxed(&set->descriptors, 1);
+    do {
+        set->next = hqq_load_pointer_acquire(&all);
+    } while (!hqq_cas_pointer_release(&all, set->next, set));
+    return set;
+}
+
+struct hqq_epoll_set *hqq_epoll_find_or_make(int fd)
+{
+    struct hqq_epoll_set *set = hqq_epoll_find(fd);
+    if (set || !hqq_fd_prepare(fd))
+        return set;
+    set = find_unused();
+    if (!set)
+        set = make();
+    if (!set)
+        return NULL;
+    set->is_foreign = hqq_config_is_preload(); /* of unknown origin: others may wait for it, by other descriptors */
+    set->is_polled = false;
+    struct hqq_object *known = hqq_fd_get(fd);
+    if ((!known || known == &hqq_fd_plain) && hqq_fd_replace(fd, known, set))
+        return set;
+    hqq_store32_release(&set->descriptors, 0);
+    return hqq_epoll_find(fd);
+}
+
+void hqq_epoll_made(int fd)
+{
+    struct hqq_epoll_set *set = hqq_epoll_find_or_make(fd);
+    if (set)
+        set->is_foreign = false;
+}
+
+/* ---- Changes ------------------------------------------------------------------------------------------------------ */
+
+/* A change of a set, which a handler may interrupt, and jump out of. */
+struct changing {
+    struct hqq_frame frame; /* first */
+    struct hqq_epoll_set *set;
+};
+
+static void apply(struct hqq_epoll_set *set, const struct hqq_epoll_change *change);
+
+/* What handlers have wanted meanwhile is done now. */
+static void finish_change(struct hqq_epoll_set *set)
+{
+    for (uint32_t i = 0; i < set->deferred_count; i++)
+        apply(set, &set->deferred[i]);
+    set->deferred_count = 0;
+    hqq_add32_release(&set->version, 1);
+    hqq_lock_give(&set->lock);
+}
+
+static void abandon_change(struct hqq_frame *frame)
+{
+    struct hqq_epoll_set *set = frame->object;
+    if (!hqq_lock_is_mine(&set->lock))
+        return;
+    if (set->linking && hqq_lock_is_mine(&set->linking->receive_lock)) {
+        set->linking->changing = 0;
+        hqq_lock_give(&set->linking->receive_lock);
+    }
+    set->linking = NULL;
+    finish_change(set);
+}
+
+/* False: this is a handler, and what it has interrupted is changing the set. */
+static bool begin_change(struct changing *changing, struct hqq_epoll_set *set)
+{
+    changing->set = set;
+    changing->frame.leave = abandon_change;
+    changing->frame.object = set;
+    hqq_frame_push(&changing->frame);
+    if (!hqq_lock_take(&set->lock)) {
+        hqq_frame_pop(&changing->frame);
+        return false;
+    }
+    hqq_add32_release(&set->version, 1);
+    hqq_fence_full();
+    return true;
+}
+
+static void end_change(struct changing *changing)
+{
+    finish_change(changing->set);
+    hqq_frame_pop(&changing->frame);
+}
+
+static void defer(struct hqq_epoll_set *set, const struct hqq_epoll_change *change)
+{
+    if (set->deferred_count < HQQ_EPOLL_DEFERRED)
+        set->deferred[set->deferred_count++] = *change;
+}
+
+/* ---- Members ------------------------------------------------------------------------------------------------------- */
+
+/* Takes the endpoint's lock; also in a handler of the thread that has it. */
+static bool lock_endpoint(struct hqq_epoll_set *set, struct hqq_endpoint *endpoint)
+{
+    set->linking = hqq_lock_is_mine(&endpoint->receive_lock) ? NULL : endpoint;
+    hqq_fence_compiler();
+    return hqq_endpoint_begin_change(endpoint);
+}
+
+static void unlock_endpoint(struct hqq_epoll_set *set, struct hqq_endpoint *endpoint, bool has_lock)
+{
+    hqq_endpoint_end_change(endpoint, has_lock);
+    hqq_fence_compiler();
+    set->linking = NULL;
+}
+
+static void link_endpoint(struct hqq_epoll_set *set, struct hqq_epoll_member *member, struct hqq_endpoint *endpoint)
+{
+    bool has_lock = lock_endpoint(set, endpoint);
+    member->membership.waiters = &set->waiters;
+    member->membership.busy = &set->busy;
+    member->endpoint = endpoint;
+    hqq_scheduler_link(endpoint, &member->membership);
+    hqq_scheduler_forget_report(endpoint, &member->membership);
+    if ((set->is_foreign || (member->event.events & KERNEL_KINDS)) && hqq_endpoint_mode(endpoint) <= HQQ_MODE_FOREIGN)
+        hqq_mode_add_foreign(endpoint, HQQ_FOREIGN_WAITER);
+    if (hqq_load32_relaxed(&endpoint->is_intercepted) == 0)
+        hqq_store32_relaxed(&endpoint->is_intercepted, 1);
+    unlock_endpoint(set, endpoint, has_lock);
+}
+
+static void unlink_endpoint(struct hqq_epoll_set *set, struct hqq_epoll_member *member)
+{
+    struct hqq_endpoint *endpoint = member->endpoint;
+    if (!endpoint)
+        return;
+    bool has_lock = lock_endpoint(set, endpoint);
+    hqq_scheduler_unlink(endpoint, &member->membership);
+    unlock_endpoint(set, endpoint, has_lock);
+    member->endpoint = NULL;
+}
+
+static struct hqq_epoll_member **place_of(struct hqq_epoll_set *set, int fd)
+{
+    struct hqq_epoll_member **at = &set->bucket[(unsigned)fd % HQQ_EPOLL_BUCKETS];
+    while (*at && (*at)->fd != fd)
+        at = &(*at)->next;
+    return at;
+}
+
+static void remove_member(struct hqq_epoll_set *set, struct hqq_epoll_member **place)
+{
+    struct hqq_epoll_member *member = *place;
+    if (!member->endpoint && !member->inner)
+        hqq_sub32_relaxed(&set->pending, 1);
+    unlink_endpoint(set, member);
+    *place = member->next;
+    hqq_sub32_relaxed(&set->members, 1);
+    member->next = set->unused;
+    set->unused = member;
+}
+
+static struct hqq_epoll_member *take_member(struct hqq_epoll_set *set)
+{
+    struct hqq_epoll_member *member = set->unused;
+    if (member)
+        set->unused = member->next;
+    else
+        member = hqq_pool_take(&member_pool);
+    if (member)
+        memset(member, 0, sizeof(*member));
+    return member;
+}
+
+static void put_member(struct hqq_epoll_set *set, int fd, const struct epoll_event *event, struct hqq_epoll_set *inner)
+{
+    struct hqq_epoll_member **place = place_of(set, fd);
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    if (*place)
+        remove_member(set, place);
+    struct hqq_epoll_member *member = take_member(set);
+    if (!member) {
+        if (endpoint)
+            hqq_endpoint_make_foreign(endpoint, HQQ_FOREIGN_WAITER);
+        return;
+    }
+    member->fd = fd;
+    member->event = *event;
+    member->inner = inner;
+    member->next = set->bucket[(unsigned)fd % HQQ_EPOLL_BUCKETS];
+    set->bucket[(unsigned)fd % HQQ_EPOLL_BUCKETS] = member;
+    hqq_add32_relaxed(&set->members, 1);
+    if (endpoint)
+        link_endpoint(set, member, endpoint);
+    else if (!inner)
+        hqq_add32_relaxed(&set->pending, 1);
+}
+
+static void link_pending(struct hqq_epoll_set *set)
+{
+    struct changing changing;
+    if (hqq_load32_relaxed(&set->pending) == 0 || !begin_change(&changing, set))
+        return;
+    for (int i = 0; i < HQQ_EPOLL_BUCKETS; i++) {
+        for (struct hqq_epoll_member *member = set->bucket[i]; member; member = member->next) {
+            struct hqq_endpoint *endpoint = !member->endpoint && !member->inner ? hqq_endpoint_find(member->fd) : NULL;
+            if (endpoint) {
+                link_endpoint(set, member, endpoint);
+                hqq_sub32_relaxed(&set->pending, 1);
+            }
+        }
+    }
+    end_change(&changing);
+}
+
+static void settle(struct hqq_epoll_set *set, int depth)
+{
+    link_pending(set);
+    for (int i = 0; i < HQQ_EPOLL_BUCKETS && depth < DEPTH && set->is_polled; i++) {
+        for (struct hqq_epoll_member *member = set->bucket[i]; member; member = member->next) {
+            if (member->inner)
+                settle(member->inner, depth + 1);
+        }
+    }
+}
+
+void hqq_epoll_settle(struct hqq_epoll_set *set)
+{
+    settle(set, 0);
+}
+
+void hqq_epoll_settle_all(void)
+{
+    for (struct hqq_epoll_set *set = hqq_load_pointer_acquire(&all); set; set = set->next)
+        link_pending(set);
+}
+
+/* What waits for the set is not seen: its endpoints, and those of sets within, get everything through the kernel. */
+static void make_foreign(struct hqq_epoll_set *set, int depth)
+{
+    struct changing changing;
+    bool has_lock = begin_change(&changing, set);
+    set->is_foreign = true;
+    for (int i = 0; i < HQQ_EPOLL_BUCKETS; i++) {
+        for (struct hqq_epoll_member *member = set->bucket[i]; member; member = member->next) {
+            if (member->endpoint && hqq_endpoint_mode(member->endpoint) <= HQQ_MODE_FOREIGN)
+                hqq_endpoint_make_foreign(member->endpoint, HQQ_FOREIGN_WAITER);
+            if (member->inner && depth < DEPTH)
+                make_foreign(member->inner, depth + 1);
+        }
+    }
+    if (has_lock)
+        end_change(&changing);
+}
+
+static void make_polled(struct hqq_epoll_set *set)
+{
+    set->is_polled = true;
+    make_foreign(set, 0);
+}
+
+static void pass(void *object)
+{
+    make_foreign(object, 0);
+}
+
+/* ---- Waking -------------------------------------------------------------------------------------------------------- */
+
+/* A descriptor that is readable for good, of which an event wakes who sleeps in a set. */
+static int nudge_fd = -1;
+static struct hqq_lock nudge_lock;
+#define NUDGE_DATA ((uint64_t)(uintptr_t)&nudge_fd)
+
+static int nudging_descriptor(void)
+{
+    bool has_lock = hqq_lock_take(&nudge_lock);
+    if (has_lock && (nudge_fd < 0 || !hqq_reserved_is(nudge_fd)) && !hqq_filter_is_set()) {
+        nudge_fd = -1;
+        hqq_reserved_take(eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK), &nudge_fd, &nudge_lock);
+    }
+    if (has_lock)
+        hqq_lock_give(&nudge_lock);
+    return nudge_fd;
+}
+
+bool hqq_epoll_is_nudge(const struct epoll_event *event)
+{
+    return event->data.u64 == NUDGE_DATA;
+}
+
+void hqq_epoll_nudged(struct hqq_epoll_set *set, int epoll)
+{
+    int saved = errno;
+    hqq_store32_relaxed(&set->is_nudged, 0);
+    hqq_libc.epoll_ctl(epoll, EPOLL_CTL_DEL, nudge_fd, NULL);
+    errno = saved;
+}
+
+/*
+ * Threads may sleep in a wait for the set already. They must not miss what is sent from now on, so the socket is armed for them; and
+ * they must learn of what its rings hold. So it is with who sleeps in a wait for this set as a descriptor. Beside a thread that
+ * begins to wait: it counts itself, then looks at busy (edge E1).
+ */
+static void nudge(struct hqq_epoll_set *set, int epoll, struct hqq_endpoint *endpoint, const struct epoll_event *event)
+{
+    hqq_fence_full();
+    if ((hqq_load32_relaxed(&set->waiters) == 0 && !set->is_polled) || hqq_receive_arm(endpoint, NULL) ||
+        !(event->events & READABLE))
+        return;
+    struct epoll_event ours = {.events = EPOLLIN | EPOLLET, .data.u64 = NUDGE_DATA};
+    int saved = errno, fd = nudging_descriptor();
+    hqq_store32_release(&set->is_nudged, 1);
+    if (fd >= 0 && hqq_libc.epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ours) != 0 && errno == EEXIST)
+        hqq_libc.epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &ours);
+    errno = saved;
+}
+
+/* ---- epoll_ctl ----------------------------------------------------------------------------------------------------- */
+
+/* An epoll set says that the other one is none of its members, anything else that it is no set. */
+static bool is_set(int fd, int other)
+{
+    return hqq_epoll_find(fd) ||
+           (!hqq_fd_server(fd) && hqq_libc.epoll_ctl(fd, EPOLL_CTL_DEL, other, NULL) != 0 && errno == ENOENT);
+}
+
+static bool may_become_one(int fd)
+{
+    return hqq_endpoint_find(fd) != NULL || (!hqq_fd_server(fd) && hqq_adopt_is_candidate(fd));
+}
+
+/* Under the set's lock. */
+static void apply(struct hqq_epoll_set *set, const struct hqq_epoll_change *change)
+{
+    struct hqq_epoll_member **place = place_of(set, change->fd);
+    struct hqq_epoll_set *inner = hqq_epoll_find(change->fd);
+    if (change->operation == EPOLL_CTL_DEL) {
+        if (*place)
+            remove_member(set, place);
+    } else if (*place || inner || may_become_one(change->fd)) {
+        put_member(set, change->fd, &change->event, inner);
+    }
+}
+
+static void change_set(struct hqq_epoll_set *set, const struct hqq_epoll_change *change)
+{
+    struct changing changing;
+    if (!begin_change(&changing, set)) {
+        defer(set, change);
+        return;
+    }
+    apply(set, change);
+    end_change(&changing);
+}
+
+static void note_change(const struct hqq_epoll_change *change)
+{
+    int fd = change->fd;
+    struct hqq_epoll_set *inner = change->operation == EPOLL_CTL_ADD && is_set(fd, change->epoll)
+                                      ? hqq_epoll_find_or_make(fd)
+                                      : hqq_epoll_find(fd);
+    struct hqq_epoll_set *set = change->operation == EPOLL_CTL_DEL || (!inner && !may_become_one(fd))
+                                    ? hqq_epoll_find(change->epoll)
+                                    : hqq_epoll_find_or_make(change->epoll);
+    if (inner)
+        make_polled(inner);
+    if (!set)
+        return;
+    change_set(set, change);
+    struct hqq_endpoint *endpoint = change->operation != EPOLL_CTL_DEL ? hqq_endpoint_find(fd) : NULL;
+    if (endpoint && hqq_load32_relaxed(&endpoint->is_busy) != 0)
+        nudge(set, change->epoll, endpoint, &change->event);
+}
+
+int hqq_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{
+    struct hqq_object *object = hqq_fd_get(fd);
+    if (object && object->ops->epoll_ctl)
+        return hqq_face(object->ops->epoll_ctl(object, epoll, operation, fd, event));
+    int result = hqq_libc.epoll_ctl(epoll, operation, fd, event);
+    if (result != 0 || !hqq_start() || !hqq_config_is_enabled() || hqq_ownership_is_borrowed())
+        return result;
+    int saved = errno;
+    hqq_frames_recover();
+    struct hqq_epoll_change change = {.epoll = epoll, .operation = operation, .fd = fd};
+    if (operation != EPOLL_CTL_DEL)
+        change.event = *event;
+    note_change(&change);
+    errno = saved;
+    return result;
+}
+
+/* ---- The life of a descriptor ------------------------------------------------------------------------------------ */
+
+/* The kernel goes on reporting a socket that lives on by other descriptors, though nothing can be changed about it any more. */
+static void leave_orphan(struct hqq_epoll_set *set, int fd, const struct hqq_endpoint *endpoint)
+{
+    struct changing changing;
+    if (!begin_change(&changing, set)) {
+        const struct hqq_epoll_change change = {.operation = EPOLL_CTL_DEL, .fd = fd};
+        defer(set, &change);
+        return;
+    }
+    struct hqq_epoll_member **place = place_of(set, fd);
+    if (*place && endpoint && (*place)->endpoint == endpoint)
+        (*place)->fd = -1;
+    else if (*place)
+        remove_member(set, place);
+    end_change(&changing);
+}
+
+static void remove_orphans(struct hqq_epoll_set *set, const struct hqq_endpoint *endpoint)
+{
+    struct changing changing;
+    if (!begin_change(&changing, set))
+        return;
+    for (int i = 0; i < HQQ_EPOLL_BUCKETS; i++) {
+        struct hqq_epoll_member **at = &set->bucket[i];
+        while (*at) {
+            if ((*at)->endpoint == endpoint)
+                remove_member(set, at);
+            else
+                at = &(*at)->next;
+        }
+    }
+    end_change(&changing);
+}
+
+void hqq_epoll_forget(int fd)
+{
+    if (hqq_load32_relaxed(&hqq_named_count) != 0)
+        hqq_named_epoll_forget(fd);
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    bool lives_on = endpoint && hqq_load32_relaxed(&endpoint->descriptors) > 1;
+    for (struct hqq_epoll_set *set = hqq_load_pointer_acquire(&all); set; set = set->next) {
+        if (hqq_load32_relaxed(&set->members) != 0 && *place_of(set, fd))
+            leave_orphan(set, fd, lives_on ? endpoint : NULL);
+    }
+    if (!endpoint || lives_on)
+        return;
+    for (struct hqq_epoll_set *set = hqq_load_pointer_acquire(&all); set && endpoint->memberships; set = set->next) {
+        if (hqq_load32_relaxed(&set->members) != 0)
+            remove_orphans(set, endpoint);
+    }
+}
+
+static void share(void *object, int fd, int duplicate)
+{
+    struct hqq_epoll_set *set = object;
+    (void)fd;
+    if (!hqq_fd_prepare(duplicate)) {
+        make_foreign(set, 0);
+        return;
+    }
+    hqq_add32_relaxed(&set->descriptors, 1);
+    hqq_fd_set(duplicate, set);
+}
+
+/* A thread that is asleep in it is woken still by what its members get. */
+void hqq_epoll_end_if_closed(struct hqq_epoll_set *set)
+{
+    struct changing changing;
+    if (hqq_load32_relaxed(&set->descriptors) != 0 || hqq_load32_relaxed(&set->waiters) != 0 ||
+        hqq_load32_relaxed(&set->members) == 0 || !begin_change(&changing, set))
+        return;
+    for (int i = 0; i < HQQ_EPOLL_BUCKETS; i++) {
+        while (set->bucket[i])
+            remove_member(set, &set->bucket[i]);
+    }
+    end_change(&changing);
+}
+
+static void leave(void *object, int fd, bool is_closing)
+{
+    struct hqq_epoll_set *set = object;
+    (void)is_closing;
+    hqq_fd_set(fd, NULL);
+    if (hqq_sub32_release(&set->descriptors, 1) == 1)
+        hqq_epoll_end_if_closed(set);
+}
+
+const struct hqq_ops hqq_epoll_ops = {.family = HQQ_FAMILY_NONE, .share = share, .pass = pass, .leave = leave};
+
+/* Sets live on in the child, where nobody waits for them yet; what waits for them in two processes is not seen. */
+void hqq_epoll_reset_locks(void)
+{
+    hqq_lock_reset(&set_pool.lock);
+    hqq_lock_reset(&member_pool.lock);
+    hqq_lock_reset(&nudge_lock);
+    for (struct hqq_epoll_set *set = hqq_load_pointer_acquire(&all); set; set = set->next) {
+        hqq_lock_reset(&set->lock);
+        hqq_store32_relaxed(&set->waiters, 0);
+        hqq_store32_relaxed(&set->version, (hqq_load32_relaxed(&set->version) + 1) & ~1u);
+    }
+}
+
+/* ---- As a descriptor that is waited for --------------------------------------------------------------------------- */
+
+bool hqq_epoll_is_polled(struct hqq_object *object)
+{
+    struct hqq_epoll_set *set = (struct hqq_epoll_set *)(void *)object;
+    if (!set->is_polled)
+        make_polled(set);
+    hqq_epoll_settle(set);
+    return hqq_load32_relaxed(&set->members) != 0;
+}
+
+static bool has_event(struct hqq_epoll_member *member)
+{
+    return member->endpoint && (member->event.events & READABLE) && hqq_load32_relaxed(&member->is_disarmed) == 0 &&
+           hqq_receive_is_ready(member->endpoint, hqq_epoll_edge(member));
+}
+
+static bool has_data(struct hqq_epoll_set *set, int depth)
+{
+    struct changing changing;
+    bool has = false;
+    if (!begin_change(&changing, set))
+        return false;
+    for (int i = 0; i < HQQ_EPOLL_BUCKETS && !has; i++) {
+        for (struct hqq_epoll_member *member = set->bucket[i]; member && !has; member = member->next)
+            has = has_event(member) || (member->inner && depth < DEPTH && has_data(member->inner, depth + 1));
+    }
+    end_change(&changing);
+    return has;
+}
+
+bool hqq_epoll_has_data(int fd)
+{
+    struct hqq_epoll_set *set = hqq_epoll_find(fd);
+    return set && has_data(set, 0);
+}

@@ -1,0 +1,84 @@
+/*
+ * Epoll sets that have, or may get, endpoints as members: what the program asked for, and where it stands. The sets are the kernel's;
+ * this is kept so that datagrams in rings can be reported as the kernel would. A set is an object of the table of descriptors, so
+ * duplicates of its descriptor are one set.
+ *
+ * Waits go through the members without a lock. What they find is good if the set's version has not changed in between; what they
+ * find by accident is still a member of this set, or one that was: members are not given to other sets.
+ */
+#ifndef HQQ_SOCKET_EPOLL_SET_H
+#define HQQ_SOCKET_EPOLL_SET_H
+
+#include <sys/epoll.h>
+
+#include "endpoint/endpoint.h"
+#include "endpoint/scheduler.h"
+#include "runtime/fdtable.h"
+#include "runtime/lock.h"
+
+#define HQQ_EPOLL_BUCKETS 256
+
+/* Changes that a handler makes of a set which the code that it interrupted is changing wait for that, so many of them. */
+#define HQQ_EPOLL_DEFERRED 4
+
+/* A registration: of an endpoint, of a socket that may become one, or of another set. */
+struct hqq_epoll_member {
+    struct hqq_membership membership; /* first; linked while there is an endpoint */
+    struct hqq_epoll_member *next;    /* of the bucket, or of those that are not in use */
+    struct hqq_endpoint *endpoint;    /* NULL: not yet */
+    struct hqq_epoll_set *inner;      /* another set, or NULL */
+    int fd;                           /* -1: it was closed, and the socket lives on by others */
+    struct epoll_event event;
+    hqq_atomic_u32 is_disarmed; /* EPOLLONESHOT, and an event was reported */
+};
+
+struct hqq_epoll_change {
+    int epoll, operation, fd;
+    struct epoll_event event;
+};
+
+struct hqq_epoll_set {
+    struct hqq_object object;   /* first */
+    struct hqq_epoll_set *next; /* of all there ever were */
+    struct hqq_lock lock;       /* of changes */
+    hqq_atomic_u32 version;     /* odd: a change is under way */
+    hqq_atomic_u32 waiters;     /* threads that are asleep in a wait for it */
+    hqq_atomic_u32 busy;        /* members that are */
+    hqq_atomic_u32 pending;     /* members that are no endpoints yet, but may become some */
+    hqq_atomic_u32 members, descriptors;
+    hqq_atomic_u32 is_nudged; /* the kernel reports our event */
+    bool is_foreign;          /* of unknown origin, or: */
+    bool is_polled;           /* as a descriptor, or within another set */
+    bool kernel_first;        /* whose events go first, in turn, where there is room for few */
+    unsigned first_bucket;    /* where the next wait begins, so that each member has its turn */
+    struct hqq_endpoint
+        *linking; /* the change under way has this one's lock, or is taking it; and nothing below it had */
+    uint32_t deferred_count;
+    struct hqq_epoll_change deferred[HQQ_EPOLL_DEFERRED];
+    struct hqq_epoll_member *bucket[HQQ_EPOLL_BUCKETS];
+    struct hqq_epoll_member *unused;
+};
+
+/* The set of a descriptor; NULL: none, or not known. And the same, known from now on; NULL: no memory. */
+struct hqq_epoll_set *hqq_epoll_find(int fd);
+struct hqq_epoll_set *hqq_epoll_find_or_make(int fd);
+
+/* Members that have become endpoints since they were added; also of sets within. */
+void hqq_epoll_settle(struct hqq_epoll_set *set);
+
+/* The last thread that was asleep in a set whose descriptors are all closed has woken. */
+void hqq_epoll_end_if_closed(struct hqq_epoll_set *set);
+
+/* True if a member is reported with news only: then that is what is to be asked for. */
+static inline struct hqq_membership *hqq_epoll_edge(struct hqq_epoll_member *member)
+{
+    return member->event.events & EPOLLET ? &member->membership : NULL;
+}
+
+/* True if this is the event that wakes who sleeps in a set to which an endpoint was added whose rings hold something. */
+bool hqq_epoll_is_nudge(const struct epoll_event *event);
+
+/* It was found: the set reports it no more. */
+void hqq_epoll_nudged(struct hqq_epoll_set *set, int epoll);
+
+#endif
