@@ -32,7 +32,7 @@ _Static_assert(sizeof(hqq_atomic_u64) == 8 && sizeof(hqq_atomic_u32) == 4, "atom
 /* A pointer; never in shared memory. */
 typedef _Atomic(void *) hqq_atomic_pointer;
 
-static inline void *hqq_load_pointer_acquire(hqq_atomic_pointer *pointer)
+static inline void *hqq_load_pointer_acquire(const hqq_atomic_pointer *pointer)
 {
     return atomic_load_explicit(pointer, memory_order_acquire);
 }

@@ -56,9 +56,9 @@ static struct hqq_epoll_member *member_at(struct epoll_wait *epoll, size_t *plac
 {
     size_t bucket = *place >> BUCKET_SHIFT, index = *place & UINT32_MAX;
     for (; bucket < HQQ_EPOLL_BUCKETS; bucket++, index = 0) {
-        struct hqq_epoll_member *member = epoll->set->bucket[(epoll->first_bucket + bucket) % HQQ_EPOLL_BUCKETS];
+        struct hqq_epoll_member *member = hqq_epoll_first(epoll->set, epoll->first_bucket + bucket);
         for (size_t i = 0; member && i < index; i++)
-            member = member->next;
+            member = hqq_epoll_next(member);
         if (member) {
             *place = bucket << BUCKET_SHIFT | (index + 1);
             return member;
@@ -68,34 +68,31 @@ static struct hqq_epoll_member *member_at(struct epoll_wait *epoll, size_t *plac
     return NULL;
 }
 
-static bool is_reported(const struct hqq_epoll_member *member)
-{
-    return member->endpoint && (member->event.events & READABLE) && hqq_load32_relaxed(&member->is_disarmed) == 0;
-}
-
-static struct hqq_epoll_member *next_member(struct epoll_wait *epoll, size_t *place)
+/* The next member that is reported when its rings hold something, as it is now. */
+static struct hqq_epoll_member *next_member(struct epoll_wait *epoll, size_t *place, struct hqq_epoll_seen *ret_seen)
 {
     struct hqq_epoll_member *member;
-    while ((member = member_at(epoll, place)) && !is_reported(member)) {
+    while ((member = member_at(epoll, place))) {
+        *ret_seen = hqq_epoll_look(member);
+        if (ret_seen->endpoint && (ret_seen->events & READABLE) && hqq_load32_relaxed(&member->is_disarmed) == 0)
+            return member;
     }
-    return member;
+    return NULL;
 }
 
 static struct hqq_endpoint *next(struct hqq_waiting *wait, size_t *place, const struct hqq_membership **ret_edge)
 {
     struct epoll_wait *epoll = (struct epoll_wait *)(void *)wait;
+    struct hqq_epoll_seen seen;
     if (*place == 0) {
         epoll->version = hqq_load32_acquire(&epoll->set->version);
-        epoll->first_bucket = epoll->set->first_bucket;
+        epoll->first_bucket = hqq_load32_relaxed(&epoll->set->first_bucket);
     }
-    while (hqq_load32_relaxed(&epoll->set->busy) != 0 && (epoll->member = next_member(epoll, place))) {
-        struct hqq_endpoint *endpoint = epoll->member->endpoint;
-        *ret_edge = hqq_epoll_edge(epoll->member);
-        wait->fd = epoll->member->fd;
-        if (endpoint)
-            return endpoint;
-    }
-    return NULL;
+    if (hqq_load32_relaxed(&epoll->set->busy) == 0 || !(epoll->member = next_member(epoll, place, &seen)))
+        return NULL;
+    *ret_edge = seen.events & EPOLLET ? &epoll->member->membership : NULL;
+    wait->fd = seen.fd;
+    return seen.endpoint;
 }
 
 /* A handler that has interrupted a change of this very set does not wait for it. */
@@ -125,8 +122,9 @@ static int room_for_kernel(struct epoll_wait *epoll)
 {
     if (epoll->marked_count == 0)
         return epoll->count;
-    epoll->set->kernel_first = !epoll->set->kernel_first;
-    return epoll->set->kernel_first ? epoll->count : epoll->count - 1;
+    uint32_t kernel_first = hqq_load32_relaxed(&epoll->set->kernel_first) ^ 1;
+    hqq_store32_relaxed(&epoll->set->kernel_first, kernel_first);
+    return kernel_first ? epoll->count : epoll->count - 1;
 }
 
 static int milliseconds(uint64_t ns)
@@ -161,30 +159,38 @@ static int call(struct hqq_waiting *wait, const struct timespec *span)
 /* ---- Events -------------------------------------------------------------------------------------------------------- */
 
 /* All that is ready, as the kernel tells it of a socket that is readable. */
-static uint32_t events_of(const struct hqq_epoll_member *member)
+static uint32_t events_of(const struct hqq_epoll_seen *member)
 {
-    uint32_t wanted = member->event.events & (uint32_t)(EPOLLOUT | EPOLLWRNORM | EPOLLRDHUP | EPOLLPRI);
+    uint32_t wanted = member->events & (uint32_t)(EPOLLOUT | EPOLLWRNORM | EPOLLRDHUP | EPOLLPRI);
     struct pollfd ready = {.fd = member->fd, .events = (short)wanted};
-    uint32_t events = member->event.events & READABLE;
+    uint32_t events = member->events & READABLE;
     if (member->fd >= 0 && wanted != 0 && hqq_kernel_poll_now(&ready, 1) > 0)
         events |= (uint32_t)(unsigned short)ready.revents & (wanted | (uint32_t)POLLERR | (uint32_t)POLLHUP);
     return events;
 }
 
 /* Events have nothing but the program's data to tell whose they are. */
-static bool may_be_of(const struct epoll_event *event, const struct hqq_epoll_member *member)
+static bool may_be_of(const struct epoll_event *event, const struct hqq_epoll_seen *member)
 {
-    return event->data.u64 == member->event.data.u64 &&
-           (event->events & ~member->event.events & ~(uint32_t)(EPOLLERR | EPOLLHUP)) == 0;
+    return event->data.u64 == member->data && (event->events & ~member->events & ~(uint32_t)(EPOLLERR | EPOLLHUP)) == 0;
+}
+
+/* Several may have the same data. An event that tells of a datagram in the kernel's queue is of a member that has one there. */
+static bool is_of(const struct epoll_event *event, const struct hqq_epoll_seen *member)
+{
+    struct pollfd ready = {.fd = member->fd, .events = POLLIN};
+    if (!may_be_of(event, member))
+        return false;
+    return (event->events & READABLE) == 0 || (hqq_kernel_poll_now(&ready, 1) > 0 && (ready.revents & POLLIN));
 }
 
 /* False: there is no room for it. found events are the kernel's, *total there are; *used: which of them are taken by a member. */
 static bool add_event(struct epoll_wait *epoll, int found, int *total, uint64_t *used,
-                      const struct hqq_epoll_member *member)
+                      const struct hqq_epoll_seen *member)
 {
     for (int i = 0; i < found && i < MERGED; i++) {
-        if (!(*used & UINT64_C(1) << i) && may_be_of(&epoll->events[i], member)) {
-            epoll->events[i].events |= member->event.events & READABLE;
+        if (!(*used & UINT64_C(1) << i) && is_of(&epoll->events[i], member)) {
+            epoll->events[i].events |= member->events & READABLE;
             *used |= UINT64_C(1) << i;
             return true;
         }
@@ -192,30 +198,29 @@ static bool add_event(struct epoll_wait *epoll, int found, int *total, uint64_t 
     if (*total == epoll->count)
         return false;
     epoll->events[*total].events = events_of(member);
-    epoll->events[*total].data = member->event.data;
+    epoll->events[*total].data.u64 = member->data;
     *total += 1;
     return true;
 }
 
 /* One event was asked for. The kernel's registration still says so. */
-static void disarm(struct epoll_wait *epoll, struct hqq_epoll_member *member)
+static void disarm(struct epoll_wait *epoll, struct hqq_epoll_member *member, const struct hqq_epoll_seen *seen)
 {
-    struct epoll_event none = {.events = EPOLLONESHOT, .data = member->event.data};
+    struct epoll_event none = {.events = EPOLLONESHOT, .data.u64 = seen->data};
     int saved = errno;
     hqq_store32_relaxed(&member->is_disarmed, 1);
-    if (member->fd >= 0)
-        hqq_libc.epoll_ctl(epoll->epoll, EPOLL_CTL_MOD, member->fd, &none);
+    if (seen->fd >= 0)
+        hqq_libc.epoll_ctl(epoll->epoll, EPOLL_CTL_MOD, seen->fd, &none);
     errno = saved;
 }
 
-static void note_reported(struct epoll_wait *epoll, struct hqq_epoll_member *member)
+static void note_reported(struct epoll_wait *epoll, struct hqq_epoll_member *member, const struct hqq_epoll_seen *seen)
 {
-    struct hqq_endpoint *endpoint = member->endpoint;
-    if (endpoint && (member->event.events & EPOLLET))
-        hqq_receive_report(endpoint, &member->membership);
-    if (member->event.events & EPOLLONESHOT)
-        disarm(epoll, member);
-    epoll->set->first_bucket = ((unsigned)member->fd + 1) % HQQ_EPOLL_BUCKETS;
+    if (seen->events & EPOLLET)
+        hqq_receive_report(seen->endpoint, &member->membership);
+    if (seen->events & EPOLLONESHOT)
+        disarm(epoll, member, seen);
+    hqq_store32_relaxed(&epoll->set->first_bucket, ((uint32_t)seen->fd + 1) % HQQ_EPOLL_BUCKETS);
 }
 
 /* An edge of another kind than input tells of unread datagrams as well. */
@@ -223,14 +228,13 @@ static void complete_edges(struct epoll_wait *epoll, int found)
 {
     for (int i = 0; i < found && i < MERGED; i++) {
         size_t place = 0;
-        struct hqq_epoll_member *member = NULL;
+        struct hqq_epoll_seen seen;
         if (epoll->events[i].events & READABLE)
             continue;
-        while ((member = next_member(epoll, &place))) {
-            struct hqq_endpoint *endpoint = member->endpoint;
-            if (endpoint && (member->event.events & EPOLLET) && may_be_of(&epoll->events[i], member) &&
-                hqq_receive_is_ready(endpoint, NULL))
-                epoll->events[i].events |= member->event.events & READABLE;
+        while (next_member(epoll, &place, &seen)) {
+            if ((seen.events & EPOLLET) && may_be_of(&epoll->events[i], &seen) &&
+                hqq_receive_is_ready(seen.endpoint, NULL))
+                epoll->events[i].events |= seen.events & READABLE;
         }
     }
 }
@@ -242,14 +246,15 @@ static int merge(struct hqq_waiting *wait, int found)
     uint64_t used = 0;
     epoll->is_stale = epoll->marked_count != 0 && (epoll->marked_version & 1) != 0;
     for (uint32_t i = 0; i < epoll->marked_count && !epoll->is_stale; i++) {
-        const struct hqq_epoll_member member = *epoll->marked[i];
+        const struct hqq_epoll_seen seen = hqq_epoll_look(epoll->marked[i]);
         hqq_fence_acquire();
-        epoll->is_stale = hqq_load32_relaxed(&epoll->set->version) != epoll->marked_version; /* since it was copied */
-        if (!epoll->is_stale && is_reported(&member) && add_event(epoll, found, &total, &used, &member))
-            note_reported(epoll, epoll->marked[i]);
+        epoll->is_stale = hqq_load32_relaxed(&epoll->set->version) != epoll->marked_version; /* since it was marked */
+        if (!epoll->is_stale && seen.endpoint && add_event(epoll, found, &total, &used, &seen))
+            note_reported(epoll, epoll->marked[i], &seen);
     }
     epoll->marked_count = 0;
-    complete_edges(epoll, found);
+    if (hqq_load32_relaxed(&epoll->set->busy) != 0)
+        complete_edges(epoll, found);
     return total;
 }
 

@@ -76,8 +76,9 @@ struct hqq_epoll_set *hqq_epoll_find_or_make(int fd)
         set = make();
     if (!set)
         return NULL;
-    set->is_foreign = hqq_config_is_preload(); /* of unknown origin: others may wait for it, by other descriptors */
-    set->is_polled = false;
+    /* Of unknown origin: others may wait for it, by other descriptors. */
+    hqq_store32_relaxed(&set->is_foreign, hqq_config_is_preload());
+    hqq_store32_relaxed(&set->is_polled, 0);
     struct hqq_object *known = hqq_fd_get(fd);
     if ((!known || known == &hqq_fd_plain) && hqq_fd_replace(fd, known, set))
         return set;
@@ -89,7 +90,7 @@ void hqq_epoll_made(int fd)
 {
     struct hqq_epoll_set *set = hqq_epoll_find_or_make(fd);
     if (set)
-        set->is_foreign = false;
+        hqq_store32_relaxed(&set->is_foreign, 0);
 }
 
 /* ---- Changes ------------------------------------------------------------------------------------------------------ */
@@ -175,10 +176,11 @@ static void link_endpoint(struct hqq_epoll_set *set, struct hqq_epoll_member *me
     bool has_lock = lock_endpoint(set, endpoint);
     member->membership.waiters = &set->waiters;
     member->membership.busy = &set->busy;
-    member->endpoint = endpoint;
+    hqq_store_pointer_release(&member->endpoint, endpoint);
     hqq_scheduler_link(endpoint, &member->membership);
     hqq_scheduler_forget_report(endpoint, &member->membership);
-    if ((set->is_foreign || (member->event.events & KERNEL_KINDS)) && hqq_endpoint_mode(endpoint) <= HQQ_MODE_FOREIGN)
+    if ((hqq_load32_relaxed(&set->is_foreign) != 0 || (hqq_load32_relaxed(&member->events) & KERNEL_KINDS)) &&
+        hqq_endpoint_mode(endpoint) <= HQQ_MODE_FOREIGN)
         hqq_mode_add_foreign(endpoint, HQQ_FOREIGN_WAITER);
     if (hqq_load32_relaxed(&endpoint->is_intercepted) == 0)
         hqq_store32_relaxed(&endpoint->is_intercepted, 1);
@@ -187,52 +189,57 @@ static void link_endpoint(struct hqq_epoll_set *set, struct hqq_epoll_member *me
 
 static void unlink_endpoint(struct hqq_epoll_set *set, struct hqq_epoll_member *member)
 {
-    struct hqq_endpoint *endpoint = member->endpoint;
+    struct hqq_endpoint *endpoint = hqq_load_pointer_acquire(&member->endpoint);
     if (!endpoint)
         return;
     bool has_lock = lock_endpoint(set, endpoint);
     hqq_scheduler_unlink(endpoint, &member->membership);
     unlock_endpoint(set, endpoint, has_lock);
-    member->endpoint = NULL;
+    hqq_store_pointer_release(&member->endpoint, NULL);
 }
 
-static struct hqq_epoll_member **place_of(struct hqq_epoll_set *set, int fd)
+/* Where the pointer to a member is; that is NULL if there is none. */
+static hqq_atomic_pointer *place_of(struct hqq_epoll_set *set, int fd)
 {
-    struct hqq_epoll_member **at = &set->bucket[(unsigned)fd % HQQ_EPOLL_BUCKETS];
-    while (*at && (*at)->fd != fd)
-        at = &(*at)->next;
+    hqq_atomic_pointer *at = &set->bucket[(unsigned)fd % HQQ_EPOLL_BUCKETS];
+    struct hqq_epoll_member *member;
+    while ((member = hqq_load_pointer_acquire(at)) && (int)hqq_load32_relaxed(&member->fd) != fd)
+        at = &member->next;
     return at;
 }
 
-static void remove_member(struct hqq_epoll_set *set, struct hqq_epoll_member **place)
+static bool is_pending(const struct hqq_epoll_member *member)
 {
-    struct hqq_epoll_member *member = *place;
-    if (!member->endpoint && !member->inner)
+    return !hqq_load_pointer_acquire(&member->endpoint) && !hqq_load_pointer_acquire(&member->inner);
+}
+
+static void remove_member(struct hqq_epoll_set *set, hqq_atomic_pointer *place)
+{
+    struct hqq_epoll_member *member = hqq_load_pointer_acquire(place);
+    if (is_pending(member))
         hqq_sub32_relaxed(&set->pending, 1);
     unlink_endpoint(set, member);
-    *place = member->next;
+    hqq_store_pointer_release(place, hqq_epoll_next(member));
     hqq_sub32_relaxed(&set->members, 1);
-    member->next = set->unused;
-    set->unused = member;
+    hqq_store_pointer_release(&member->next, hqq_load_pointer_acquire(&set->unused));
+    hqq_store_pointer_release(&set->unused, member);
 }
 
 static struct hqq_epoll_member *take_member(struct hqq_epoll_set *set)
 {
-    struct hqq_epoll_member *member = set->unused;
-    if (member)
-        set->unused = member->next;
-    else
-        member = hqq_pool_take(&member_pool);
-    if (member)
-        memset(member, 0, sizeof(*member));
+    struct hqq_epoll_member *member = hqq_load_pointer_acquire(&set->unused);
+    if (!member)
+        return hqq_pool_take(&member_pool);
+    hqq_store_pointer_release(&set->unused, hqq_epoll_next(member));
+    member->membership = (struct hqq_membership){0};
     return member;
 }
 
 static void put_member(struct hqq_epoll_set *set, int fd, const struct epoll_event *event, struct hqq_epoll_set *inner)
 {
-    struct hqq_epoll_member **place = place_of(set, fd);
+    hqq_atomic_pointer *place = place_of(set, fd);
     struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
-    if (*place)
+    if (hqq_load_pointer_acquire(place))
         remove_member(set, place);
     struct hqq_epoll_member *member = take_member(set);
     if (!member) {
@@ -240,11 +247,14 @@ static void put_member(struct hqq_epoll_set *set, int fd, const struct epoll_eve
             hqq_endpoint_make_foreign(endpoint, HQQ_FOREIGN_WAITER);
         return;
     }
-    member->fd = fd;
-    member->event = *event;
-    member->inner = inner;
-    member->next = set->bucket[(unsigned)fd % HQQ_EPOLL_BUCKETS];
-    set->bucket[(unsigned)fd % HQQ_EPOLL_BUCKETS] = member;
+    hqq_atomic_pointer *bucket = &set->bucket[(unsigned)fd % HQQ_EPOLL_BUCKETS];
+    hqq_store32_relaxed(&member->fd, (uint32_t)fd);
+    hqq_store32_relaxed(&member->events, event->events);
+    hqq_store_relaxed(&member->data, event->data.u64);
+    hqq_store32_relaxed(&member->is_disarmed, 0);
+    hqq_store_pointer_release(&member->inner, inner);
+    hqq_store_pointer_release(&member->next, hqq_load_pointer_acquire(bucket));
+    hqq_store_pointer_release(bucket, member);
     hqq_add32_relaxed(&set->members, 1);
     if (endpoint)
         link_endpoint(set, member, endpoint);
@@ -258,8 +268,10 @@ static void link_pending(struct hqq_epoll_set *set)
     if (hqq_load32_relaxed(&set->pending) == 0 || !begin_change(&changing, set))
         return;
     for (int i = 0; i < HQQ_EPOLL_BUCKETS; i++) {
-        for (struct hqq_epoll_member *member = set->bucket[i]; member; member = member->next) {
-            struct hqq_endpoint *endpoint = !member->endpoint && !member->inner ? hqq_endpoint_find(member->fd) : NULL;
+        for (struct hqq_epoll_member *member = hqq_epoll_first(set, (size_t)i); member;
+             member = hqq_epoll_next(member)) {
+            struct hqq_endpoint *endpoint =
+                is_pending(member) ? hqq_endpoint_find((int)hqq_load32_relaxed(&member->fd)) : NULL;
             if (endpoint) {
                 link_endpoint(set, member, endpoint);
                 hqq_sub32_relaxed(&set->pending, 1);
@@ -272,10 +284,12 @@ static void link_pending(struct hqq_epoll_set *set)
 static void settle(struct hqq_epoll_set *set, int depth)
 {
     link_pending(set);
-    for (int i = 0; i < HQQ_EPOLL_BUCKETS && depth < DEPTH && set->is_polled; i++) {
-        for (struct hqq_epoll_member *member = set->bucket[i]; member; member = member->next) {
-            if (member->inner)
-                settle(member->inner, depth + 1);
+    for (int i = 0; i < HQQ_EPOLL_BUCKETS && depth < DEPTH && hqq_load32_relaxed(&set->is_polled) != 0; i++) {
+        for (struct hqq_epoll_member *member = hqq_epoll_first(set, (size_t)i); member;
+             member = hqq_epoll_next(member)) {
+            struct hqq_epoll_set *inner = hqq_load_pointer_acquire(&member->inner);
+            if (inner)
+                settle(inner, depth + 1);
         }
     }
 }
@@ -296,13 +310,16 @@ static void make_foreign(struct hqq_epoll_set *set, int depth)
 {
     struct changing changing;
     bool has_lock = begin_change(&changing, set);
-    set->is_foreign = true;
+    hqq_store32_relaxed(&set->is_foreign, 1);
     for (int i = 0; i < HQQ_EPOLL_BUCKETS; i++) {
-        for (struct hqq_epoll_member *member = set->bucket[i]; member; member = member->next) {
-            if (member->endpoint && hqq_endpoint_mode(member->endpoint) <= HQQ_MODE_FOREIGN)
-                hqq_endpoint_make_foreign(member->endpoint, HQQ_FOREIGN_WAITER);
-            if (member->inner && depth < DEPTH)
-                make_foreign(member->inner, depth + 1);
+        for (struct hqq_epoll_member *member = hqq_epoll_first(set, (size_t)i); member;
+             member = hqq_epoll_next(member)) {
+            struct hqq_endpoint *endpoint = hqq_load_pointer_acquire(&member->endpoint);
+            struct hqq_epoll_set *inner = hqq_load_pointer_acquire(&member->inner);
+            if (endpoint && hqq_endpoint_mode(endpoint) <= HQQ_MODE_FOREIGN)
+                hqq_endpoint_make_foreign(endpoint, HQQ_FOREIGN_WAITER);
+            if (inner && depth < DEPTH)
+                make_foreign(inner, depth + 1);
         }
     }
     if (has_lock)
@@ -311,7 +328,7 @@ static void make_foreign(struct hqq_epoll_set *set, int depth)
 
 static void make_polled(struct hqq_epoll_set *set)
 {
-    set->is_polled = true;
+    hqq_store32_relaxed(&set->is_polled, 1);
     make_foreign(set, 0);
 }
 
@@ -360,8 +377,8 @@ void hqq_epoll_nudged(struct hqq_epoll_set *set, int epoll)
 static void nudge(struct hqq_epoll_set *set, int epoll, struct hqq_endpoint *endpoint, const struct epoll_event *event)
 {
     hqq_fence_full();
-    if ((hqq_load32_relaxed(&set->waiters) == 0 && !set->is_polled) || hqq_receive_arm(endpoint, NULL) ||
-        !(event->events & READABLE))
+    if ((hqq_load32_relaxed(&set->waiters) == 0 && hqq_load32_relaxed(&set->is_polled) == 0) ||
+        hqq_receive_arm(endpoint, NULL) || !(event->events & READABLE))
         return;
     struct epoll_event ours = {.events = EPOLLIN | EPOLLET, .data.u64 = NUDGE_DATA};
     int saved = errno, fd = nudging_descriptor();
@@ -388,12 +405,13 @@ static bool may_become_one(int fd)
 /* Under the set's lock. */
 static void apply(struct hqq_epoll_set *set, const struct hqq_epoll_change *change)
 {
-    struct hqq_epoll_member **place = place_of(set, change->fd);
+    hqq_atomic_pointer *place = place_of(set, change->fd);
+    bool is_member = hqq_load_pointer_acquire(place) != NULL;
     struct hqq_epoll_set *inner = hqq_epoll_find(change->fd);
     if (change->operation == EPOLL_CTL_DEL) {
-        if (*place)
+        if (is_member)
             remove_member(set, place);
-    } else if (*place || inner || may_become_one(change->fd)) {
+    } else if (is_member || inner || may_become_one(change->fd)) {
         put_member(set, change->fd, &change->event, inner);
     }
 }
@@ -457,10 +475,11 @@ static void leave_orphan(struct hqq_epoll_set *set, int fd, const struct hqq_end
         defer(set, &change);
         return;
     }
-    struct hqq_epoll_member **place = place_of(set, fd);
-    if (*place && endpoint && (*place)->endpoint == endpoint)
-        (*place)->fd = -1;
-    else if (*place)
+    hqq_atomic_pointer *place = place_of(set, fd);
+    struct hqq_epoll_member *member = hqq_load_pointer_acquire(place);
+    if (member && endpoint && hqq_load_pointer_acquire(&member->endpoint) == endpoint)
+        hqq_store32_relaxed(&member->fd, (uint32_t)-1);
+    else if (member)
         remove_member(set, place);
     end_change(&changing);
 }
@@ -471,12 +490,13 @@ static void remove_orphans(struct hqq_epoll_set *set, const struct hqq_endpoint 
     if (!begin_change(&changing, set))
         return;
     for (int i = 0; i < HQQ_EPOLL_BUCKETS; i++) {
-        struct hqq_epoll_member **at = &set->bucket[i];
-        while (*at) {
-            if ((*at)->endpoint == endpoint)
+        hqq_atomic_pointer *at = &set->bucket[i];
+        struct hqq_epoll_member *member;
+        while ((member = hqq_load_pointer_acquire(at))) {
+            if (hqq_load_pointer_acquire(&member->endpoint) == endpoint)
                 remove_member(set, at);
             else
-                at = &(*at)->next;
+                at = &member->next;
         }
     }
     end_change(&changing);
@@ -489,7 +509,7 @@ void hqq_epoll_forget(int fd)
     struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
     bool lives_on = endpoint && hqq_load32_relaxed(&endpoint->descriptors) > 1;
     for (struct hqq_epoll_set *set = hqq_load_pointer_acquire(&all); set; set = set->next) {
-        if (hqq_load32_relaxed(&set->members) != 0 && *place_of(set, fd))
+        if (hqq_load32_relaxed(&set->members) != 0 && hqq_load_pointer_acquire(place_of(set, fd)))
             leave_orphan(set, fd, lives_on ? endpoint : NULL);
     }
     if (!endpoint || lives_on)
@@ -520,7 +540,7 @@ void hqq_epoll_end_if_closed(struct hqq_epoll_set *set)
         hqq_load32_relaxed(&set->members) == 0 || !begin_change(&changing, set))
         return;
     for (int i = 0; i < HQQ_EPOLL_BUCKETS; i++) {
-        while (set->bucket[i])
+        while (hqq_epoll_first(set, (size_t)i))
             remove_member(set, &set->bucket[i]);
     }
     end_change(&changing);
@@ -555,7 +575,7 @@ void hqq_epoll_reset_locks(void)
 bool hqq_epoll_is_polled(struct hqq_object *object)
 {
     struct hqq_epoll_set *set = (struct hqq_epoll_set *)(void *)object;
-    if (!set->is_polled)
+    if (hqq_load32_relaxed(&set->is_polled) == 0)
         make_polled(set);
     hqq_epoll_settle(set);
     return hqq_load32_relaxed(&set->members) != 0;
@@ -563,8 +583,9 @@ bool hqq_epoll_is_polled(struct hqq_object *object)
 
 static bool has_event(struct hqq_epoll_member *member)
 {
-    return member->endpoint && (member->event.events & READABLE) && hqq_load32_relaxed(&member->is_disarmed) == 0 &&
-           hqq_receive_is_ready(member->endpoint, hqq_epoll_edge(member));
+    const struct hqq_epoll_seen seen = hqq_epoll_look(member);
+    return seen.endpoint && (seen.events & READABLE) && hqq_load32_relaxed(&member->is_disarmed) == 0 &&
+           hqq_receive_is_ready(seen.endpoint, hqq_epoll_edge(member));
 }
 
 static bool has_data(struct hqq_epoll_set *set, int depth)
@@ -574,8 +595,11 @@ static bool has_data(struct hqq_epoll_set *set, int depth)
     if (!begin_change(&changing, set))
         return false;
     for (int i = 0; i < HQQ_EPOLL_BUCKETS && !has; i++) {
-        for (struct hqq_epoll_member *member = set->bucket[i]; member && !has; member = member->next)
-            has = has_event(member) || (member->inner && depth < DEPTH && has_data(member->inner, depth + 1));
+        struct hqq_epoll_member *member = hqq_epoll_first(set, (size_t)i);
+        for (; member && !has; member = hqq_epoll_next(member)) {
+            struct hqq_epoll_set *inner = hqq_load_pointer_acquire(&member->inner);
+            has = has_event(member) || (inner && depth < DEPTH && has_data(inner, depth + 1));
+        }
     }
     end_change(&changing);
     return has;

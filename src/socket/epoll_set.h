@@ -24,12 +24,21 @@
 /* A registration: of an endpoint, of a socket that may become one, or of another set. */
 struct hqq_epoll_member {
     struct hqq_membership membership; /* first; linked while there is an endpoint */
-    struct hqq_epoll_member *next;    /* of the bucket, or of those that are not in use */
-    struct hqq_endpoint *endpoint;    /* NULL: not yet */
-    struct hqq_epoll_set *inner;      /* another set, or NULL */
-    int fd;                           /* -1: it was closed, and the socket lives on by others */
-    struct epoll_event event;
+    hqq_atomic_pointer next;          /* of the bucket, or of those that are not in use */
+    hqq_atomic_pointer endpoint;      /* NULL: not yet */
+    hqq_atomic_pointer inner;         /* another set, or NULL */
+    hqq_atomic_u32 fd;                /* -1: it was closed, and the socket lives on by others */
+    hqq_atomic_u32 events;            /* what was registered, and: */
+    hqq_atomic_u64 data;
     hqq_atomic_u32 is_disarmed; /* EPOLLONESHOT, and an event was reported */
+};
+
+/* What a member was when it was looked at. */
+struct hqq_epoll_seen {
+    struct hqq_endpoint *endpoint;
+    int fd;
+    uint32_t events;
+    uint64_t data;
 };
 
 struct hqq_epoll_change {
@@ -46,18 +55,38 @@ struct hqq_epoll_set {
     hqq_atomic_u32 busy;        /* members that are */
     hqq_atomic_u32 pending;     /* members that are no endpoints yet, but may become some */
     hqq_atomic_u32 members, descriptors;
-    hqq_atomic_u32 is_nudged; /* the kernel reports our event */
-    bool is_foreign;          /* of unknown origin, or: */
-    bool is_polled;           /* as a descriptor, or within another set */
-    bool kernel_first;        /* whose events go first, in turn, where there is room for few */
-    unsigned first_bucket;    /* where the next wait begins, so that each member has its turn */
+    hqq_atomic_u32 is_nudged;    /* the kernel reports our event */
+    hqq_atomic_u32 is_foreign;   /* of unknown origin, or: */
+    hqq_atomic_u32 is_polled;    /* as a descriptor, or within another set */
+    hqq_atomic_u32 kernel_first; /* whose events go first, in turn, where there is room for few */
+    hqq_atomic_u32 first_bucket; /* where the next wait begins, so that each member has its turn */
     struct hqq_endpoint
         *linking; /* the change under way has this one's lock, or is taking it; and nothing below it had */
     uint32_t deferred_count;
     struct hqq_epoll_change deferred[HQQ_EPOLL_DEFERRED];
-    struct hqq_epoll_member *bucket[HQQ_EPOLL_BUCKETS];
-    struct hqq_epoll_member *unused;
+    hqq_atomic_pointer bucket[HQQ_EPOLL_BUCKETS]; /* the first member of each */
+    hqq_atomic_pointer unused;
 };
+
+static inline struct hqq_epoll_member *hqq_epoll_first(const struct hqq_epoll_set *set, size_t bucket)
+{
+    return hqq_load_pointer_acquire(&set->bucket[bucket % HQQ_EPOLL_BUCKETS]);
+}
+
+static inline struct hqq_epoll_member *hqq_epoll_next(const struct hqq_epoll_member *member)
+{
+    return hqq_load_pointer_acquire(&member->next);
+}
+
+static inline struct hqq_epoll_seen hqq_epoll_look(const struct hqq_epoll_member *member)
+{
+    return (struct hqq_epoll_seen){
+        .endpoint = hqq_load_pointer_acquire(&member->endpoint),
+        .fd = (int)hqq_load32_relaxed(&member->fd),
+        .events = hqq_load32_relaxed(&member->events),
+        .data = hqq_load_relaxed(&member->data),
+    };
+}
 
 /* The set of a descriptor; NULL: none, or not known. And the same, known from now on; NULL: no memory. */
 struct hqq_epoll_set *hqq_epoll_find(int fd);
@@ -72,7 +101,7 @@ void hqq_epoll_end_if_closed(struct hqq_epoll_set *set);
 /* True if a member is reported with news only: then that is what is to be asked for. */
 static inline struct hqq_membership *hqq_epoll_edge(struct hqq_epoll_member *member)
 {
-    return member->event.events & EPOLLET ? &member->membership : NULL;
+    return hqq_load32_relaxed(&member->events) & EPOLLET ? &member->membership : NULL;
 }
 
 /* True if this is the event that wakes who sleeps in a set to which an endpoint was added whose rings hold something. */

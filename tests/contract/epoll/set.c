@@ -1,8 +1,9 @@
 #include "epoll/set.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
 
-#include "support/contract.h"
+#include "support/end.h"
 
 int set_new(int fd, uint32_t events)
 {
@@ -20,6 +21,12 @@ static void control(int set, int operation, int fd, uint32_t events)
 void set_add(int set, int fd, uint32_t events)
 {
     control(set, EPOLL_CTL_ADD, fd, events);
+}
+
+void set_add_as(int set, int fd, uint32_t events, uint64_t data)
+{
+    struct epoll_event event = {.events = events, .data.u64 = data};
+    assert_result(epoll_ctl(set, EPOLL_CTL_ADD, fd, &event), 0);
 }
 
 void set_change(int set, int fd, uint32_t events)
@@ -54,4 +61,12 @@ struct task *set_waiter_asleep(int set)
     struct job *job = job_new(NULL);
     job->fd = set;
     return task_asleep(NULL, wait_for_one, job);
+}
+
+struct task *set_poller_asleep(int set)
+{
+    struct job *job = job_new(NULL);
+    job->fd = set;
+    job->number = POLLIN;
+    return task_asleep(NULL, job_poll, job);
 }

@@ -220,7 +220,7 @@ JOB_FUNCTION(send_for_a_while)
 
 static timer_t begin_storm(void)
 {
-    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR1, ._sigev_un._tid = gettid()};
     const struct itimerspec often = {{0, STORM_PERIOD_NS}, {0, STORM_PERIOD_NS}};
     timer_t timer;
     assert_int_equal(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);

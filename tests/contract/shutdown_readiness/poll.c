@@ -67,6 +67,21 @@ static void a_datagram_wakes_who_polls_in_the_other_process(void **state)
     }
 }
 
+/* It is too late for all but the last datagram, as far as the scheduler obeys. */
+static void who_polls_since_before_bind_is_woken(void **state)
+{
+    (void)state;
+    struct pair pair = pair_unbound();
+    struct task *task = poller_asleep(&pair.near, POLLIN);
+    task_hold_back(task);
+    pair_bind(&pair);
+    warm_up(&pair.far, &pair.near);
+    task_let_on(task);
+    end_tell(&pair.far, &pair.near, "wake up");
+    assert_result(task_finish(task), POLLIN);
+    end_hears(&pair.near, "wake up");
+}
+
 static void one_datagram_wakes_all_who_poll(void **state)
 {
     (void)state;
@@ -230,6 +245,7 @@ static const struct CMUnitTest tests[] = {
     EVERY(a_socket_that_is_readable_does_not_make_a_receive_sleep),
     EVERY(a_datagram_wakes_who_polls),
     EVERY(a_datagram_wakes_who_polls_in_the_other_process),
+    BOTH(who_polls_since_before_bind_is_woken),
     EVERY(one_datagram_wakes_all_who_poll),
     EVERY(one_descriptor_twice_in_an_array_is_answered_twice),
     EVERY(sockets_are_polled_beside_other_descriptors),

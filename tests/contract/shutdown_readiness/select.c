@@ -80,6 +80,21 @@ static void a_datagram_wakes_who_selects_in_the_other_process(void **state)
     }
 }
 
+/* It is too late for all but the last datagram, as far as the scheduler obeys. */
+static void who_selects_since_before_bind_is_woken(void **state)
+{
+    (void)state;
+    struct pair pair = pair_unbound();
+    struct task *task = task_asleep(NULL, select_one, end_job(&pair.near));
+    task_hold_back(task);
+    pair_bind(&pair);
+    warm_up(&pair.far, &pair.near);
+    task_let_on(task);
+    end_tell(&pair.far, &pair.near, "wake up");
+    assert_result(task_finish(task), 11);
+    end_hears(&pair.near, "wake up");
+}
+
 static void a_timeout_that_is_over_is_zero_and_select_says_that_none_is_left(void **state)
 {
     (void)state;
@@ -132,6 +147,7 @@ static const struct CMUnitTest tests[] = {
     EVERY(readable_and_writable_are_told_apart),
     EVERY(a_datagram_wakes_who_selects),
     EVERY(a_datagram_wakes_who_selects_in_the_other_process),
+    BOTH(who_selects_since_before_bind_is_woken),
     BOTH(a_timeout_that_is_over_is_zero_and_select_says_that_none_is_left),
     BOTH(select_says_how_much_of_the_timeout_is_left),
     BOTH(a_closed_descriptor_is_ebadf),

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "support/ticker.h"
+
 #define PATIENCE_S 30
 #define OWN_MAX 4096
 #define REMOTE_MAX 16
@@ -164,6 +166,7 @@ int contract_set_up(void **state)
 int contract_tear_down(void **state)
 {
     (void)state;
+    ticker_end();
     tasks_end();
     for (int i = 0; i < remote_count; i++)
         remote_end(&remotes[i]);

@@ -11,6 +11,12 @@ static struct end new_end(struct remote *at, bool is_nameless, bool is_abstract)
     return is_abstract ? end_bound_abstract(at, 0) : end_bound(at, 0);
 }
 
+static void make_as_wanted(const struct end *near, const struct end *far)
+{
+    if (contract_variant() != CONTRACT_FRESH)
+        warm_up(near, far);
+}
+
 struct pair pair_new(unsigned options)
 {
     struct remote *there = contract_far();
@@ -22,9 +28,28 @@ struct pair pair_new(unsigned options)
         assert_result(end_connect(&pair.near, &pair.far.address), 0);
     if (options & FAR_CONNECTS)
         assert_result(end_connect(&pair.far, &pair.near.address), 0);
-    if (contract_variant() != CONTRACT_FRESH)
-        warm_up(&pair.near, &pair.far);
+    make_as_wanted(&pair.near, &pair.far);
     return pair;
+}
+
+struct pair pair_unbound(void)
+{
+    struct remote *there = contract_far();
+    return (struct pair){.near = end_new(NULL, 0), .far = end_bound(there, 0)};
+}
+
+void pair_bind(struct pair *pair)
+{
+    struct address address = address_path("late");
+    assert_result(end_bind(&pair->near, &address), 0);
+    make_as_wanted(&pair->near, &pair->far);
+}
+
+struct end pair_another(const struct pair *pair)
+{
+    struct end other = end_bound(NULL, 0);
+    make_as_wanted(&other, &pair->far);
+    return other;
 }
 
 /* Links are offered, looked for and opened by time, about a millisecond for each step. */

@@ -23,6 +23,13 @@ enum pair_option {
 /* Blocking sockets, bound to paths but where options say something else. */
 struct pair pair_new(unsigned options);
 
+/* The same, plain, but that near has no name yet; and its bind(), after which they are as the variant wants them. */
+struct pair pair_unbound(void);
+void pair_bind(struct pair *pair);
+
+/* One more socket in this process, which far tells things as it does near. */
+struct end pair_another(const struct pair *pair);
+
 /* Sixteen numbered datagrams each way, one by one; one way where the sender has no name. */
 void warm_up(const struct end *one, const struct end *other);
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -291,8 +292,43 @@ bool task_is_over(const struct task *task)
     return atomic_load(&task->is_over);
 }
 
+/* ---- A slow thread --------------------------------------------------------------------------------------------- */
+
+static cpu_set_t usual_cpus;
+static bool is_held_to_a_cpu;
+
+void task_hold_back(const struct task *task)
+{
+    const struct sched_param none = {0};
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET((size_t)sched_getcpu(), &here);
+    is_held_to_a_cpu = sched_getaffinity(0, sizeof(usual_cpus), &usual_cpus) == 0;
+    sched_setaffinity(0, sizeof(here), &here);
+    sched_setaffinity(task->tid, sizeof(here), &here);
+    sched_setscheduler(task->tid, SCHED_IDLE, &none);
+}
+
+static void use_any_cpu(void)
+{
+    if (is_held_to_a_cpu)
+        sched_setaffinity(0, sizeof(usual_cpus), &usual_cpus);
+    is_held_to_a_cpu = false;
+}
+
+void task_let_on(const struct task *task)
+{
+    const struct sched_param none = {0};
+    sched_setscheduler(task->tid, SCHED_OTHER, &none);
+    sched_setaffinity(task->tid, sizeof(usual_cpus), &usual_cpus);
+    use_any_cpu();
+}
+
+/* ---- End of a test --------------------------------------------------------------------------------------------- */
+
 void tasks_end(void)
 {
+    use_any_cpu();
     for (unsigned i = 0; i < tasks_used; i++) {
         if (tasks[i].is_running && !tasks[i].remote) {
             pthread_cancel(tasks[i].thread);

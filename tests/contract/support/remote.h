@@ -92,6 +92,11 @@ bool task_is_over(const struct task *task);
 /* Begins and waits until it sleeps. */
 struct task *task_asleep(struct remote *remote, job_function *function, struct job *job);
 
+/* A thread that sleeps is to stay behind: woken, it gets no processor as long as this thread computes, as far as the
+ * scheduler obeys. Until it is to keep up again. */
+void task_hold_back(const struct task *task);
+void task_let_on(const struct task *task);
+
 /* At the end of a test: cancels the threads that a failed test left. */
 void tasks_end(void);
 
