@@ -110,11 +110,16 @@ static void note_connected(struct hqq_endpoint *endpoint, const struct sockaddr 
     bool has_lock = hqq_endpoint_begin_change(endpoint);
     bool has_send = hqq_lock_take(&endpoint->send_lock);
     bool was_connected = endpoint->is_connected;
+    const struct hqq_inode before = endpoint->peer ? endpoint->peer->inode : (struct hqq_inode){0};
     bool is_same = address && endpoint->peer && hqq_destination_is_to(endpoint->peer, address, length);
+    const struct hqq_inode unknown = {0};
+    bool was_path = endpoint->peer && hqq_destination_is_path(endpoint->peer) && !hqq_inode_is_same(&before, &unknown);
     hqq_destinations_disconnect(endpoint);
     endpoint->is_connected = address != NULL;
     if (address)
         endpoint->peer = hqq_destinations_connect(endpoint, address, length);
+    if (was_path && endpoint->peer && hqq_destination_is_path(endpoint->peer)) /* by whatever name */
+        is_same = hqq_inode_is_same(&before, &endpoint->peer->inode);
     if (endpoint->peer)
         note_name(endpoint->counters->peer, &endpoint->counters->peer_length, &endpoint->peer->name,
                   endpoint->peer->name_length);

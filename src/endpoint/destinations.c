@@ -209,6 +209,25 @@ struct hqq_destination *hqq_destinations_find(struct hqq_endpoint *endpoint, con
     return destination;
 }
 
+/* An abstract name is found as the peer's from now on: what has been sent to it so far is the peer's too. */
+static struct hqq_destination *take_abstract(struct hqq_endpoint *endpoint, const struct sockaddr *address,
+                                             socklen_t length)
+{
+    struct hqq_destination **at = &endpoint->bucket[bucket_of(address, length)];
+    if (((const struct sockaddr_un *)(const void *)address)->sun_path[0] != '\0')
+        return NULL;
+    while (*at && !has_name(*at, address, length))
+        at = &(*at)->next;
+    struct hqq_destination *destination = *at;
+    if (!destination)
+        return NULL;
+    *at = destination->next;
+    destination->next = NULL;
+    if (endpoint->last == destination)
+        endpoint->last = NULL;
+    return destination;
+}
+
 struct hqq_destination *hqq_destinations_connect(struct hqq_endpoint *endpoint, const struct sockaddr *address,
                                                  socklen_t length)
 {
@@ -216,7 +235,9 @@ struct hqq_destination *hqq_destinations_connect(struct hqq_endpoint *endpoint, 
     const struct hqq_rule *rule = hqq_config_match(address, length);
     if (!rule && endpoint->replies)
         rule = endpoint->rule;
-    struct hqq_destination *destination = rule ? make(endpoint, address, length, rule) : NULL;
+    struct hqq_destination *destination = rule ? take_abstract(endpoint, address, length) : NULL;
+    if (rule && !destination)
+        destination = make(endpoint, address, length, rule);
     struct hqq_place place;
     if (!destination)
         return NULL;

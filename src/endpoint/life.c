@@ -203,7 +203,7 @@ static void end(struct hqq_endpoint *endpoint, bool is_own)
     if (has_send) /* else a send that this handler has interrupted is at work on them: they are let be, and lost */
         hqq_destinations_end_all(endpoint, is_own);
     endpoint->is_lost = !has_send;
-    hqq_validation_drop_offered(endpoint);
+    hqq_validation_drop_offered(endpoint, is_own);
     while (endpoint->channels)
         hqq_scheduler_remove(endpoint, endpoint->channels);
     while (endpoint->memberships)

@@ -184,7 +184,7 @@ void hqq_ownership_fork_parent(void)
 static void adjust_to_child(struct hqq_endpoint *endpoint)
 {
     hqq_destinations_inherit(endpoint);
-    hqq_validation_drop_offered(endpoint);
+    hqq_validation_drop_offered(endpoint, false);
     endpoint->generation = hqq_process_generation();
     hqq_store32_relaxed(&endpoint->is_receiver, 0);
     endpoint->is_inherited = true;

@@ -29,7 +29,7 @@
 #define POPS_PER_LOOK 3u
 
 /* Flags that are the kernel's to answer. */
-#define KERNEL_FLAGS (MSG_OOB | MSG_ERRQUEUE)
+#define KERNEL_FLAGS MSG_OOB
 
 /* A spin looks at the clock after so many looks at the rings. */
 #define LOOKS_PER_CLOCK 32
@@ -528,6 +528,12 @@ static ssize_t receive_before(struct hqq_endpoint *endpoint, int fd, struct msgh
     return result;
 }
 
+/* For good, once the rings are empty. */
+static bool is_kernels(const struct hqq_endpoint *endpoint)
+{
+    return hqq_endpoint_mode(endpoint) == HQQ_MODE_KERNEL && hqq_load32_relaxed(&endpoint->is_busy) == 0;
+}
+
 ssize_t hqq_receive(struct hqq_endpoint *endpoint, int fd, struct msghdr *message, int flags)
 {
     struct entered entered;
@@ -536,7 +542,7 @@ ssize_t hqq_receive(struct hqq_endpoint *endpoint, int fd, struct msghdr *messag
     size_t length, parts;
     if (__builtin_expect(!hqq_endpoint_is_own(endpoint), 0))
         hqq_ownership_noticed(endpoint);
-    if (__builtin_expect((flags & KERNEL_FLAGS) != 0 || hqq_endpoint_mode(endpoint) == HQQ_MODE_KERNEL, 0))
+    if (__builtin_expect((flags & KERNEL_FLAGS) != 0 || is_kernels(endpoint), 0))
         return receive_in_kernel(&receiving);
     if (__builtin_expect(!hqq_vector_length(message->msg_iov, message->msg_iovlen, &length), 0))
         return hqq_vector_has_null(message->msg_iov, message->msg_iovlen, &parts)
@@ -605,6 +611,7 @@ bool hqq_receive_next_length(struct hqq_endpoint *endpoint, int fd, size_t *ret_
         if (!endpoint->head_is_noted)
             hqq_scheduler_note_head(endpoint);
         hqq_scheduler_fix_head(endpoint);
+        is_known = hqq_scheduler_next(endpoint, &datagram) != NULL; /* it came before the head */
     }
     end(endpoint, &entered);
     *ret_length = datagram.length;

@@ -1,16 +1,16 @@
 #include "endpoint/resend.h"
 
 #include <errno.h>
+#include <sys/time.h>
 
 #include <hqq/link.h>
 
 #include "channel/tx.h"
 #include "platform/clock.h"
 #include "platform/trace.h"
+#include "platform/sys.h"
+#include "runtime/handlers.h"
 #include "runtime/kernel.h"
-
-/* How often datagrams are offered to a full queue, a millisecond apart. */
-#define TRIES 100
 
 static long send_unread(const struct hqq_destination *destination, const struct hqq_unread *unread, int fd)
 {
@@ -50,10 +50,19 @@ int hqq_resend(struct hqq_endpoint *endpoint, struct hqq_destination *destinatio
     return error;
 }
 
-int hqq_resend_wait(const struct hqq_endpoint *endpoint, int tries)
+int hqq_resend_wait(int fd, uint32_t handlers, uint64_t *until_ns)
 {
-    (void)endpoint;
-    if (tries >= TRIES)
+    if (*until_ns == 0) {
+        struct timeval limit = {0};
+        socklen_t length = sizeof(limit);
+        hqq_libc.getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, &length);
+        uint64_t ns = (uint64_t)limit.tv_sec * HQQ_NS_PER_S + (uint64_t)limit.tv_usec * HQQ_NS_PER_US;
+        *until_ns = ns == 0 ? HQQ_FOREVER : hqq_deadline_after(hqq_clock_ns(), ns);
+    }
+    if (hqq_load32_relaxed(&hqq_handlers_interrupting) != handlers)
+        return -EINTR;
+    if (hqq_clock_left(*until_ns) == 0)
         return -EAGAIN;
-    return hqq_sys.sleep_until(hqq_clock_ns() + HQQ_NS_PER_MS);
+    hqq_sys.sleep_until(hqq_clock_ns() + HQQ_NS_PER_MS);
+    return 0;
 }

@@ -13,7 +13,8 @@
  * socket is connected there, and the kernel has told this process what it would tell the program: this is its answer. */
 int hqq_resend(struct hqq_endpoint *endpoint, struct hqq_destination *destination, int fd);
 
-/* Without the lock: before it is tried again. 0, or -EAGAIN: it was tried long enough. */
-int hqq_resend_wait(const struct hqq_endpoint *endpoint, int tries);
+/* Without the lock, in a send that may wait: before it is tried again. 0; -EAGAIN: the time of SO_SNDTIMEO is over, which *until_ns, 0 at
+ * first, says; -EINTR: a handler that ends waits has run since hqq_handlers_interrupting was so many. */
+int hqq_resend_wait(int fd, uint32_t handlers, uint64_t *until_ns);
 
 #endif

@@ -18,8 +18,10 @@
 #include "ring/produce.h"
 #include "runtime/cursor.h"
 #include "runtime/frame.h"
+#include "runtime/handlers.h"
 #include "runtime/kernel.h"
 #include "runtime/names.h"
+#include "runtime/reserved.h"
 
 /* Flags that the ring can serve; the rest is the kernel's. */
 #define RING_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_CONFIRM | MSG_DONTROUTE)
@@ -47,6 +49,8 @@ struct sending {
     struct hqq_channel *published; /* something was, from published_from on, and the look is due */
     uint64_t published_from;
     struct hqq_channel *held; /* in the kernel: the channel that is to be asked to drain */
+    uint32_t handlers;        /* hqq_handlers_interrupting, when it began */
+    bool may_publish;         /* this process does; what another one sends must be counted for it */
 };
 
 /* A send that is none of ours. */
@@ -54,6 +58,11 @@ static ssize_t send_plainly(const struct sending *sending)
 {
     ssize_t result = hqq_libc.sendmsg(sending->fd, sending->message, sending->flags);
     return result < 0 ? -errno : result;
+}
+
+static bool may_wait(const struct sending *sending)
+{
+    return (sending->flags & MSG_DONTWAIT) == 0 && !hqq_ownership_is_nonblocking(sending->endpoint);
 }
 
 static void give_lock(struct sending *sending)
@@ -72,7 +81,7 @@ static void request_drain(struct sending *sending)
         sending->destination ? hqq_destination_peek_channel(sending->destination) : NULL;
     if (sending->held && channel == sending->held)
         hqq_tx_request_drain(sending->held, 1);
-    else if (!sending->destination || channel)
+    else if (!sending->destination || channel || !sending->may_publish)
         hqq_ownership_count_send(sending->endpoint);
 }
 
@@ -97,12 +106,17 @@ static void cancel_kernel(void *argument)
 static ssize_t call_kernel(struct sending *sending, const struct msghdr *message)
 {
     ssize_t result;
+    /* A handler that ran before the call would sleep must end it, as it would have ended the kernel's. */
+    bool is_interrupted = hqq_load32_relaxed(&hqq_handlers_interrupting) != sending->handlers;
+    int flags = sending->flags | (is_interrupted ? MSG_DONTWAIT : 0);
     sending->phase = PHASE_KERNEL;
     pthread_cleanup_push(cancel_kernel, sending);
     HQQ_POINT("endpoint.kernel");
-    result = hqq_deadline_sendmsg(sending->endpoint, sending->fd, message, sending->flags);
+    result = hqq_deadline_sendmsg(sending->endpoint, sending->fd, message, flags);
     pthread_cleanup_pop(0);
-    return result < 0 ? -errno : result;
+    if (result >= 0)
+        return result;
+    return is_interrupted && errno == EAGAIN && may_wait(sending) ? -EINTR : -errno;
 }
 
 /* Another thread may have opened the channel meanwhile. A handler in a send of this thread's leaves it to the next challenge. */
@@ -132,6 +146,13 @@ static ssize_t challenge(struct sending *sending, int key)
     return result;
 }
 
+/* Not at a number that the program is about to get, if that can be had. */
+static int copy_key(int key_fd)
+{
+    int key = hqq_libc.fcntl(key_fd, F_DUPFD_CLOEXEC, HQQ_RESERVED_MAX / 2);
+    return key >= 0 ? key : hqq_libc.fcntl(key_fd, F_DUPFD_CLOEXEC, 0);
+}
+
 /* With the lock, which is given back. */
 static ssize_t send_through_kernel(struct sending *sending, enum hqq_plan plan)
 {
@@ -144,7 +165,7 @@ static ssize_t send_through_kernel(struct sending *sending, enum hqq_plan plan)
         if (sending->held)
             hqq_channel_hold(sending->held);
         if (plan == HQQ_PLAN_CHALLENGE) /* a copy, as another thread may end the challenge meanwhile */
-            key = hqq_libc.fcntl(destination->key_fd, F_DUPFD_CLOEXEC, 0);
+            key = copy_key(destination->key_fd);
     }
     give_lock(sending);
     ssize_t result = key >= 0 ? challenge(sending, key) : call_kernel(sending, sending->message);
@@ -220,7 +241,7 @@ static void look(struct sending *sending, struct hqq_view *view, uint64_t ticks)
     struct hqq_endpoint *endpoint = sending->endpoint;
     struct hqq_destination *destination = sending->destination;
     view->has_destination = destination != NULL;
-    view->may_publish = hqq_ownership_may_publish(endpoint);
+    view->may_publish = sending->may_publish = hqq_ownership_may_publish(endpoint);
     if (!destination || !view->may_publish)
         return;
     if (destination->progress == HQQ_PROGRESS_OPEN && (hqq_destination_is_check_due(destination, ticks) ||
@@ -243,7 +264,7 @@ static ssize_t plan_and_act(struct sending *sending)
 {
     struct hqq_endpoint *endpoint = sending->endpoint;
     struct hqq_view view = {.is_plain = is_plain(sending)};
-    view.may_wait = (sending->flags & MSG_DONTWAIT) == 0 && !hqq_ownership_is_nonblocking(endpoint);
+    view.may_wait = may_wait(sending);
     for (;;) {
         uint64_t ticks = hqq_ticks();
         sending->destination = destination_of(endpoint, sending->message);
@@ -306,14 +327,14 @@ static ssize_t send_once(struct sending *sending)
 /* What was not read goes before it, and may find no room: then it is as with any full queue. */
 static ssize_t send_message(struct sending *sending)
 {
-    struct hqq_endpoint *endpoint = sending->endpoint;
-    bool may_wait = (sending->flags & MSG_DONTWAIT) == 0 && !hqq_ownership_is_nonblocking(endpoint);
-    for (int tries = 0;; tries++) {
+    bool waits = may_wait(sending);
+    for (uint64_t until = 0;;) {
         ssize_t result = send_once(sending);
         if (__builtin_expect(result != HQQ_RESEND_FULL, 1))
             return result;
-        if (!may_wait || hqq_resend_wait(endpoint, tries) != 0)
-            return -EAGAIN;
+        result = waits ? hqq_resend_wait(sending->fd, sending->handlers, &until) : -EAGAIN;
+        if (result != 0)
+            return result;
     }
 }
 
@@ -349,6 +370,7 @@ static ssize_t begin(struct sending *sending)
     if (__builtin_expect(!hqq_vector_length(sending->message->msg_iov, sending->message->msg_iovlen, &sending->length),
                          0))
         return send_plainly(sending);
+    sending->handlers = hqq_load32_relaxed(&hqq_handlers_interrupting);
     sending->frame.leave = abandon;
     sending->frame.object = sending->endpoint;
     hqq_frame_push(&sending->frame);

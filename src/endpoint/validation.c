@@ -37,11 +37,13 @@ void hqq_validation_push(struct hqq_endpoint *endpoint, struct hqq_channel *chan
     } while (!hqq_cas_pointer_release(&endpoint->offered, first, channel)); /* release: with the swap below */
 }
 
-void hqq_validation_drop_offered(struct hqq_endpoint *endpoint)
+void hqq_validation_drop_offered(struct hqq_endpoint *endpoint, bool is_own)
 {
     struct hqq_channel *channel = hqq_swap_pointer_acq_rel(&endpoint->offered, NULL);
     while (channel) {
         struct hqq_channel *next = channel->next;
+        if (is_own)
+            hqq_rx_stop(channel, HQQ_HANDOFF); /* so the peer learns that nobody will send by it any more */
         hqq_channel_drop(channel);
         channel = next;
     }

@@ -28,7 +28,7 @@ void hqq_validation_look(struct hqq_endpoint *endpoint);
 void hqq_validation_push(struct hqq_endpoint *endpoint, struct hqq_channel *channel);
 
 /* Those that were not taken over. */
-void hqq_validation_drop_offered(struct hqq_endpoint *endpoint);
+void hqq_validation_drop_offered(struct hqq_endpoint *endpoint, bool is_own);
 
 /* Without the lock: takes the descriptor out of what was received, if it is a challenge. is_peek: the datagram is still in the
  * queue, and will be taken with another copy of the descriptor. True: nothing of it is the app's. */

@@ -21,7 +21,7 @@
 #include "runtime/libc.h"
 #include "runtime/reserved.h"
 #include "runtime/started.h"
-#include "socket/epoll.h"
+#include "socket/epoll_set.h"
 #include "socket/face.h"
 
 void hqq_descriptor_created(int fd)

@@ -1,7 +1,6 @@
 /*
  * epoll_wait and its kind: adapters of the wait engine (waiting.h), for sets that have endpoints (epoll_set.h).
  */
-#include "socket/epoll.h"
 
 #include <errno.h>
 #include <poll.h>

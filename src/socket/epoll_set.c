@@ -20,7 +20,6 @@
 #include "runtime/pool.h"
 #include "runtime/reserved.h"
 #include "runtime/started.h"
-#include "socket/epoll.h"
 #include "socket/face.h"
 
 /* Kinds of registration that count wakeups: the kernel's alone. */
@@ -109,7 +108,8 @@ static void finish_change(struct hqq_epoll_set *set)
     for (uint32_t i = 0; i < set->deferred_count; i++)
         apply(set, &set->deferred[i]);
     set->deferred_count = 0;
-    hqq_add32_release(&set->version, 1);
+    if (hqq_load32_relaxed(&set->version) & 1) /* a jump may have come before it was, or after */
+        hqq_add32_release(&set->version, 1);
     hqq_lock_give(&set->lock);
 }
 
@@ -137,7 +137,7 @@ static bool begin_change(struct changing *changing, struct hqq_epoll_set *set)
         hqq_frame_pop(&changing->frame);
         return false;
     }
-    hqq_add32_release(&set->version, 1);
+    hqq_store32_release(&set->version, hqq_load32_relaxed(&set->version) | 1);
     hqq_fence_full();
     return true;
 }
@@ -288,8 +288,10 @@ static void settle(struct hqq_epoll_set *set, int depth)
         for (struct hqq_epoll_member *member = hqq_epoll_first(set, (size_t)i); member;
              member = hqq_epoll_next(member)) {
             struct hqq_epoll_set *inner = hqq_load_pointer_acquire(&member->inner);
-            if (inner)
+            if (inner) {
+                hqq_epoll_nudged(inner, (int)hqq_load32_relaxed(&member->fd));
                 settle(inner, depth + 1);
+            }
         }
     }
 }
@@ -364,6 +366,8 @@ bool hqq_epoll_is_nudge(const struct epoll_event *event)
 void hqq_epoll_nudged(struct hqq_epoll_set *set, int epoll)
 {
     int saved = errno;
+    if (hqq_load32_acquire(&set->is_nudged) == 0)
+        return;
     hqq_store32_relaxed(&set->is_nudged, 0);
     hqq_libc.epoll_ctl(epoll, EPOLL_CTL_DEL, nudge_fd, NULL);
     errno = saved;
@@ -451,11 +455,11 @@ int hqq_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
     struct hqq_object *object = hqq_fd_get(fd);
     if (object && object->ops->epoll_ctl)
         return hqq_face(object->ops->epoll_ctl(object, epoll, operation, fd, event));
+    hqq_frames_recover();
     int result = hqq_libc.epoll_ctl(epoll, operation, fd, event);
     if (result != 0 || !hqq_start() || !hqq_config_is_enabled() || hqq_ownership_is_borrowed())
         return result;
     int saved = errno;
-    hqq_frames_recover();
     struct hqq_epoll_change change = {.epoll = epoll, .operation = operation, .fd = fd};
     if (operation != EPOLL_CTL_DEL)
         change.event = *event;
@@ -572,9 +576,10 @@ void hqq_epoll_reset_locks(void)
 
 /* ---- As a descriptor that is waited for --------------------------------------------------------------------------- */
 
-bool hqq_epoll_is_polled(struct hqq_object *object)
+bool hqq_epoll_is_polled(struct hqq_object *object, int fd)
 {
     struct hqq_epoll_set *set = (struct hqq_epoll_set *)(void *)object;
+    hqq_epoll_nudged(set, fd); /* what it told of is looked for now */
     if (hqq_load32_relaxed(&set->is_polled) == 0)
         make_polled(set);
     hqq_epoll_settle(set);

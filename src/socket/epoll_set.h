@@ -3,6 +3,8 @@
  * this is kept so that datagrams in rings can be reported as the kernel would. A set is an object of the table of descriptors, so
  * duplicates of its descriptor are one set.
  *
+ * A set that is polled itself, or is a member of another one, makes its endpoints foreign: what waits for it sleeps in the kernel.
+ *
  * Waits go through the members without a lock. What they find is good if the set's version has not changed in between; what they
  * find by accident is still a member of this set, or one that was: members are not given to other sets.
  */
@@ -107,7 +109,29 @@ static inline struct hqq_membership *hqq_epoll_edge(struct hqq_epoll_member *mem
 /* True if this is the event that wakes who sleeps in a set to which an endpoint was added whose rings hold something. */
 bool hqq_epoll_is_nudge(const struct epoll_event *event);
 
-/* It was found: the set reports it no more. */
+/* It was found, if there was one: the set reports it no more. */
 void hqq_epoll_nudged(struct hqq_epoll_set *set, int epoll);
+
+/* ---- For the life of descriptors, and for poll and select -------------------------------------------------------- */
+
+extern const struct hqq_ops hqq_epoll_ops;
+
+/* A set was made, with this descriptor. */
+void hqq_epoll_made(int fd);
+
+/* A socket has got a name, or a peer: sets that it is a member of may have waited for that. */
+void hqq_epoll_settle_all(void);
+
+/* A descriptor is closed: as a member of sets. */
+void hqq_epoll_forget(int fd);
+
+/* Somebody polls a set. True if it has endpoints. */
+bool hqq_epoll_is_polled(struct hqq_object *object, int fd);
+
+/* True if the descriptor is of a set, and a member of it has something in a ring; also of a set within. */
+bool hqq_epoll_has_data(int fd);
+
+/* In a child of a fork. */
+void hqq_epoll_reset_locks(void);
 
 #endif

@@ -13,7 +13,7 @@
 #include "runtime/libc.h"
 #include "runtime/started.h"
 #include "socket/descriptor.h"
-#include "socket/epoll.h"
+#include "socket/epoll_set.h"
 
 static void begin(bool is_preload)
 {

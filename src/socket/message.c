@@ -207,7 +207,8 @@ static ssize_t receive_next(int fd, struct msghdr *message, int flags)
     struct msghdr copy = *message; /* untouched on failure */
     ssize_t result = receive_message(object, fd, &copy, flags);
     if (result >= 0) {
-        message->msg_namelen = message->msg_name ? copy.msg_namelen : 0;
+        if (message->msg_name)
+            message->msg_namelen = copy.msg_namelen;
         message->msg_controllen = copy.msg_controllen;
         message->msg_flags = copy.msg_flags;
         hqq_options_see_received(message);

@@ -14,7 +14,7 @@
 #include "platform/clock.h"
 #include "runtime/cursor.h"
 #include "runtime/libc.h"
-#include "socket/epoll.h"
+#include "socket/epoll_set.h"
 #include "socket/face.h"
 #include "socket/poll.h"
 #include "socket/waiting.h"
@@ -95,7 +95,8 @@ static bool has_any(const struct pollfd *fds, nfds_t count, bool *ret_has_unknow
         struct hqq_object *object = fds[i].events & READABLE ? hqq_fd_get(fds[i].fd) : NULL;
         if (!object)
             continue;
-        has |= object->ops == &hqq_endpoint_ops || (object->ops == &hqq_epoll_ops && hqq_epoll_is_polled(object));
+        has |= object->ops == &hqq_endpoint_ops ||
+               (object->ops == &hqq_epoll_ops && hqq_epoll_is_polled(object, fds[i].fd));
         has_unknown |= object == &hqq_adopt_candidate;
     }
     *ret_has_unknown = has_unknown;

@@ -16,7 +16,7 @@
 #include "platform/clock.h"
 #include "runtime/cursor.h"
 #include "runtime/libc.h"
-#include "socket/epoll.h"
+#include "socket/epoll_set.h"
 #include "socket/face.h"
 #include "socket/poll.h"
 #include "socket/waiting.h"
@@ -115,7 +115,7 @@ static bool begin(struct select_wait *select, int count, fd_set *reading, fd_set
             struct hqq_object *object = hqq_fd_get(fd);
             select->wait.has_unknown |= object == &hqq_adopt_candidate;
             has |= object && object->ops == &hqq_endpoint_ops;
-            if (object && object->ops == &hqq_epoll_ops && hqq_epoll_is_polled(object)) {
+            if (object && object->ops == &hqq_epoll_ops && hqq_epoll_is_polled(object, fd)) {
                 has = true;
                 if (hqq_epoll_has_data(fd)) {
                     mark(&select->wait, (size_t)fd + 1);
