@@ -10,6 +10,7 @@
 #include "endpoint/scheduler.h"
 #include "platform/trace.h"
 #include "runtime/cursor.h"
+#include "runtime/filter.h"
 #include "runtime/libc.h"
 
 static hqq_atomic_u32 has_candidates, has_copies;
@@ -182,7 +183,7 @@ struct hqq_object *hqq_adopt_unknown(int fd)
 {
     struct sockaddr_un name;
     socklen_t length;
-    if (!hqq_config_is_enabled() || (unsigned)fd >= HQQ_FD_MAX || hqq_ownership_is_borrowed())
+    if (!hqq_config_is_enabled() || (unsigned)fd >= HQQ_FD_MAX || hqq_filter_is_set() || hqq_ownership_is_borrowed())
         return NULL;
     int saved = errno;
     struct hqq_endpoint *endpoint = NULL;

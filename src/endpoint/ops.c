@@ -102,6 +102,11 @@ static void share(void *object, int fd, int duplicate)
     hqq_endpoint_share(object, duplicate);
 }
 
+static bool is_kernels(void *object)
+{
+    return hqq_receive_is_kernels(object);
+}
+
 static void pass(void *object)
 {
     hqq_changes_passed(object);
@@ -140,6 +145,7 @@ const struct hqq_ops hqq_endpoint_ops = {
     .note_flags = note_flags,
     .set_deadline = set_deadline,
     .share = share,
+    .is_kernels = is_kernels,
     .pass = pass,
     .leave = leave,
     .status = tell_status,

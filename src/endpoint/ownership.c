@@ -16,6 +16,7 @@
 #include "platform/process.h"
 #include "platform/sys.h"
 #include "platform/trace.h"
+#include "runtime/filter.h"
 #include "runtime/libc.h"
 
 /* What another process may have changed unseen is asked of the kernel so often. */
@@ -97,7 +98,7 @@ void hqq_ownership_refresh_slow(struct hqq_endpoint *endpoint, int fd)
         hqq_endpoint_end_change(endpoint, has_lock);
     }
     uint64_t now = hqq_clock_ns();
-    if (endpoint->is_inherited && hqq_is_due(now, endpoint->refreshed_ns, REFRESH_NS)) {
+    if (endpoint->is_inherited && !hqq_filter_is_set() && hqq_is_due(now, endpoint->refreshed_ns, REFRESH_NS)) {
         endpoint->refreshed_ns = now;
         int saved = errno;
         int flags = hqq_libc.fcntl(fd, F_GETFL);

@@ -708,6 +708,23 @@ void hqq_receive_report(struct hqq_endpoint *endpoint, struct hqq_membership *ed
     end(endpoint, &entered);
 }
 
+bool hqq_receive_is_kernels(struct hqq_endpoint *endpoint)
+{
+    struct entered entered;
+    bool is_empty = true;
+    if (hqq_load32_relaxed(&endpoint->is_busy) == 0)
+        return true;
+    begin(endpoint, &entered);
+    if (!is_in_change(endpoint, &entered)) {
+        hqq_scheduler_stop_all(endpoint, HQQ_SUSPENDED); /* which leaves those busy that hold something */
+        endpoint->head_is_noted = false;
+        endpoint->since_kernel_poll = 0;
+        is_empty = !hqq_scheduler_has_data(endpoint);
+    }
+    end(endpoint, &entered);
+    return is_empty;
+}
+
 void hqq_receive_begins(struct hqq_endpoint *endpoint)
 {
     begin_to_receive(endpoint);

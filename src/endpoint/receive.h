@@ -39,6 +39,9 @@ bool hqq_receive_next_length(struct hqq_endpoint *endpoint, int fd, size_t *ret_
 
 /* ---- For waits on several descriptors --------------------------------------------------------------------------- */
 
+/* Under a filter: senders are sent to the kernel. True once the rings are empty. */
+bool hqq_receive_is_kernels(struct hqq_endpoint *endpoint);
+
 struct hqq_membership;
 
 /* The first wait of this process for the socket: it is one that receives. */

@@ -7,6 +7,7 @@
 #include "base/thread.h"
 #include "platform/process.h"
 #include "platform/sys.h"
+#include "runtime/filter.h"
 #include "runtime/libc.h"
 
 hqq_atomic_u64 hqq_ownership_copies;
@@ -133,8 +134,11 @@ bool hqq_ownership_is_vfork_child_slow(void)
     return is_child;
 }
 
+/* Under a filter it is not asked. */
 bool hqq_ownership_is_borrowed(void)
 {
+    if (hqq_filter_is_set())
+        return false;
     uint32_t pid = (uint32_t)hqq_libc.syscall(SYS_getpid);
     uint32_t known = hqq_load32_relaxed(&known_pid);
     bool is_borrowed = known != 0 && pid != known && hqq_process_is_generation(hqq_load_relaxed(&known_generation));

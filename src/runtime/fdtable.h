@@ -67,6 +67,9 @@ struct hqq_ops {
     int (*set_deadline)(void *object, int fd, bool reads, bool writes, uint64_t when_ns);
     int (*epoll_ctl)(void *object, int epoll, int operation, int fd, const struct epoll_event *event);
 
+    /* Under a seccomp filter no call is made but the program's own. True if that is all that there is; else a receive finds something
+     * in shared memory. NULL: it is served as ever. */
+    bool (*is_kernels)(void *object);
     /* The kernel has set the status flags of the descriptor (F_SETFL). */
     void (*note_flags)(void *object, int fd, int flags);
     /* One more descriptor of the same socket. */

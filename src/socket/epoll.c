@@ -13,6 +13,7 @@
 #include "platform/clock.h"
 #include "runtime/config.h"
 #include "runtime/cursor.h"
+#include "runtime/filter.h"
 #include "runtime/kernel.h"
 #include "runtime/started.h"
 #include "socket/epoll_set.h"
@@ -163,7 +164,7 @@ static uint32_t events_of(const struct hqq_epoll_seen *member)
     uint32_t wanted = member->events & (uint32_t)(EPOLLOUT | EPOLLWRNORM | EPOLLRDHUP | EPOLLPRI);
     struct pollfd ready = {.fd = member->fd, .events = (short)wanted};
     uint32_t events = member->events & READABLE;
-    if (member->fd >= 0 && wanted != 0 && hqq_kernel_poll_now(&ready, 1) > 0)
+    if (member->fd >= 0 && wanted != 0 && !hqq_filter_is_set() && hqq_kernel_poll_now(&ready, 1) > 0)
         events |= (uint32_t)(unsigned short)ready.revents & (wanted | (uint32_t)POLLERR | (uint32_t)POLLHUP);
     return events;
 }
@@ -180,7 +181,8 @@ static bool is_of(const struct epoll_event *event, const struct hqq_epoll_seen *
     struct pollfd ready = {.fd = member->fd, .events = POLLIN};
     if (!may_be_of(event, member))
         return false;
-    return (event->events & READABLE) == 0 || (hqq_kernel_poll_now(&ready, 1) > 0 && (ready.revents & POLLIN));
+    return (event->events & READABLE) == 0 || hqq_filter_is_set() ||
+           (hqq_kernel_poll_now(&ready, 1) > 0 && (ready.revents & POLLIN));
 }
 
 /* False: there is no room for it. found events are the kernel's, *total there are; *used: which of them are taken by a member. */
@@ -301,6 +303,15 @@ static int without_nudge(struct epoll_wait *epoll, int found)
     return kept;
 }
 
+/* Under a filter. What the rings hold still is found by the wait. */
+static void leave_to_kernel(struct epoll_wait *epoll)
+{
+    size_t place = 0;
+    struct hqq_epoll_seen seen;
+    while (next_member(epoll, &place, &seen))
+        hqq_receive_is_kernels(seen.endpoint);
+}
+
 /* A wait for those of a set that are none of AF_HQQ's. What was found may be ours alone, or stale: then it begins anew. */
 static int wait_in(struct hqq_epoll_set *set, const struct asked *asked)
 {
@@ -313,6 +324,8 @@ static int wait_in(struct hqq_epoll_set *set, const struct asked *asked)
         .count = asked->max,
     };
     hqq_epoll_settle(set);
+    if (hqq_filter_is_set())
+        leave_to_kernel(&wait);
     for (;;) {
         wait.is_stale = false;
         wait.marked_count = 0;

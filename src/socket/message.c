@@ -14,6 +14,7 @@
 #include "endpoint/passed.h"
 #include "platform/clock.h"
 #include "runtime/cursor.h"
+#include "runtime/filter.h"
 #include "runtime/libc.h"
 #include "socket/face.h"
 #include "socket/lookup.h"
@@ -54,14 +55,14 @@ ssize_t hqq_sendto(int fd, const void *data, size_t length, int flags, const str
 
 ssize_t hqq_send(int fd, const void *data, size_t length, int flags)
 {
-    if (!hqq_fd_server(fd))
+    if (!hqq_lookup_server(fd))
         return hqq_libc.send(fd, data, length, flags);
     return hqq_sendto(fd, data, length, flags, NULL, 0);
 }
 
 ssize_t hqq_write(int fd, const void *data, size_t length)
 {
-    if (!hqq_fd_server(fd))
+    if (!hqq_lookup_server(fd))
         return hqq_libc.write(fd, data, length);
     return hqq_sendto(fd, data, length, 0, NULL, 0);
 }
@@ -103,14 +104,14 @@ static ssize_t send_next(int fd, const struct msghdr *message, int flags)
 
 ssize_t hqq_sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    if (hqq_fd_server(fd))
+    if (hqq_lookup_server(fd))
         pthread_testcancel();
     return send_next(fd, message, flags);
 }
 
 ssize_t hqq_writev(int fd, const struct iovec *parts, int count)
 {
-    struct hqq_object *object = hqq_fd_server(fd);
+    struct hqq_object *object = hqq_lookup_server(fd);
     size_t length = 0;
     if (!object || count < 0 || count > IOV_MAX || hqq_ownership_is_vfork_child() ||
         !hqq_vector_length(parts, (size_t)count, &length) || length == 0) /* writev(2) of nothing sends nothing */
@@ -126,7 +127,7 @@ ssize_t hqq_writev(int fd, const struct iovec *parts, int count)
 
 ssize_t hqq_pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
 {
-    if (!hqq_fd_server(fd) || offset != -1 || flags != 0)
+    if (!hqq_lookup_server(fd) || offset != -1 || flags != 0)
         return hqq_libc.pwritev2(fd, parts, count, offset, flags);
     return hqq_writev(fd, parts, count);
 }
@@ -218,7 +219,7 @@ static ssize_t receive_next(int fd, struct msghdr *message, int flags)
 
 ssize_t hqq_recvmsg(int fd, struct msghdr *message, int flags)
 {
-    if (hqq_fd_server(fd))
+    if (hqq_lookup_server(fd))
         pthread_testcancel();
     return receive_next(fd, message, flags);
 }
@@ -283,6 +284,9 @@ int hqq_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, st
         count = IOV_MAX;
     pthread_testcancel();
     while (received < count) {
+        if (received != 0 && hqq_filter_is_set() &&
+            !hqq_lookup_receiver(fd)) /* the rest is the kernel's, by another call */
+            break;
         ssize_t result = receive_next(fd, &messages[received].msg_hdr, flags & ~MSG_WAITFORONE);
         if (result < 0)
             break;

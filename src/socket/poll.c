@@ -13,6 +13,7 @@
 #include "hqqsock/named.h"
 #include "platform/clock.h"
 #include "runtime/cursor.h"
+#include "runtime/filter.h"
 #include "runtime/libc.h"
 #include "socket/epoll_set.h"
 #include "socket/face.h"
@@ -136,10 +137,28 @@ static bool has_named(const struct pollfd *fds, nfds_t count)
     return false;
 }
 
+/* Under a filter: what the rings hold is all that is told of; only if they hold nothing the program's own call is made. */
+static int find_in_rings(struct pollfd *fds, nfds_t count)
+{
+    int found = 0;
+    for (nfds_t i = 0; i < count && hqq_endpoint_first(); i++) {
+        struct hqq_endpoint *endpoint = fds[i].events & READABLE ? hqq_endpoint_find(fds[i].fd) : NULL;
+        bool has_data = endpoint && !hqq_receive_is_kernels(endpoint);
+        fds[i].revents = has_data ? (short)(fds[i].events & READABLE) : 0;
+        found += has_data;
+    }
+    return found;
+}
+
 int hqq_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
     if (count == 0 || count > HQQ_FD_MAX || hqq_is_bad_address(fds, count * sizeof(*fds)) ||
         !hqq_waiting_is_valid(timeout))
+        return hqq_libc.ppoll(fds, count, timeout, mask);
+    int found = hqq_filter_is_set() ? find_in_rings(fds, count) : 0;
+    if (found != 0)
+        return found;
+    if (hqq_filter_is_set() && !has_named(fds, count))
         return hqq_libc.ppoll(fds, count, timeout, mask);
     if (__builtin_expect(has_named(fds, count), 0))
         return hqq_face(hqq_named_ppoll(fds, count, timeout, mask, hqq_poll_sockets));
@@ -151,5 +170,9 @@ int hqq_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
     struct timespec timeout = {.tv_sec = timeout_ms / 1000, .tv_nsec = (long)(timeout_ms % 1000) * 1000000};
     if (count == 0 || count > HQQ_FD_MAX || hqq_is_bad_address(fds, count * sizeof(*fds)))
         return hqq_libc.poll(fds, count, timeout_ms);
+    if (hqq_filter_is_set() && !has_named(fds, count)) {
+        int found = find_in_rings(fds, count);
+        return found != 0 ? found : hqq_libc.poll(fds, count, timeout_ms);
+    }
     return hqq_ppoll(fds, count, timeout_ms < 0 ? NULL : &timeout, NULL);
 }

@@ -15,6 +15,7 @@
 #include "hqqsock/named.h"
 #include "platform/clock.h"
 #include "runtime/cursor.h"
+#include "runtime/filter.h"
 #include "runtime/libc.h"
 #include "socket/epoll_set.h"
 #include "socket/face.h"
@@ -90,6 +91,29 @@ static int merge(struct hqq_waiting *wait, int found)
 
 static const struct hqq_waiting_adapter adapter = {.next = next, .mark = mark, .call = call, .merge = merge};
 
+/* Under a filter: what the rings hold is all that is told of, if they hold something. */
+static int find_in_rings(struct select_wait *select)
+{
+    int found = 0;
+    for (size_t i = 0; i < select->kept; i++) {
+        for (uint64_t word = select->wanted[0][i]; word != 0; word &= word - 1) {
+            int fd = (int)(i * WORD_BITS) + __builtin_ctzll(word);
+            struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+            if (!endpoint || hqq_receive_is_kernels(endpoint))
+                continue;
+            mark(&select->wait, (size_t)fd + 1);
+            found++;
+        }
+    }
+    for (int i = 0; i < 3 && found != 0; i++) {
+        if (select->sets[i])
+            memset(select->sets[i], 0, select->words * sizeof(uint64_t));
+    }
+    if (found != 0)
+        memcpy(select->sets[0], select->marked, select->kept * sizeof(uint64_t));
+    return found;
+}
+
 /* True if the caller waits for input of endpoints, or of epoll sets that have some; then the wait can be run. */
 static bool begin(struct select_wait *select, int count, fd_set *reading, fd_set *writing, fd_set *special)
 {
@@ -151,6 +175,10 @@ int hqq_pselect(int count, fd_set *reading, fd_set *writing, fd_set *special, co
         return hqq_face(hqq_named_pselect(count, reading, writing, special, timeout, mask, hqq_poll_sockets));
     if (!begin(&select, count, reading, writing, special))
         return hqq_libc.pselect(count, reading, writing, special, timeout, mask);
+    if (hqq_filter_is_set()) {
+        int found = find_in_rings(&select);
+        return found != 0 ? found : hqq_libc.pselect(count, reading, writing, special, timeout, mask);
+    }
     select.wait.mask = mask;
     select.wait.is_now |= timeout && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
     select.wait.until_ns = select.wait.is_now ? 0 : hqq_deadline_in(timeout);
@@ -173,6 +201,10 @@ int hqq_select(int count, fd_set *reading, fd_set *writing, fd_set *special, str
     bool is_named = !is_bad && has_named(count, reading, writing, special);
     if (is_bad || (!is_named && !begin(&select, count, reading, writing, special)))
         return hqq_libc.select(count, reading, writing, special, timeout);
+    if (hqq_filter_is_set() && !is_named) {
+        int found = find_in_rings(&select);
+        return found != 0 ? found : hqq_libc.select(count, reading, writing, special, timeout);
+    }
     uint64_t until = HQQ_FOREVER;
     bool is_now = timeout && timeout->tv_sec == 0 && timeout->tv_usec == 0;
     if (timeout) {
