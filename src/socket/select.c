@@ -95,7 +95,7 @@ static const struct hqq_waiting_adapter adapter = {.next = next, .mark = mark, .
 static int find_in_rings(struct select_wait *select)
 {
     int found = 0;
-    for (size_t i = 0; i < select->kept; i++) {
+    for (size_t i = 0; i < select->kept && select->sets[0]; i++) {
         for (uint64_t word = select->wanted[0][i]; word != 0; word &= word - 1) {
             int fd = (int)(i * WORD_BITS) + __builtin_ctzll(word);
             struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
@@ -105,11 +105,13 @@ static int find_in_rings(struct select_wait *select)
             found++;
         }
     }
-    for (int i = 0; i < 3 && found != 0; i++) {
+    if (found == 0)
+        return 0;
+    for (int i = 0; i < 3; i++) {
         if (select->sets[i])
             memset(select->sets[i], 0, select->words * sizeof(uint64_t));
     }
-    if (found != 0)
+    if (select->sets[0])
         memcpy(select->sets[0], select->marked, select->kept * sizeof(uint64_t));
     return found;
 }
