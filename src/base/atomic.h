@@ -157,9 +157,9 @@ static inline uint32_t hqq_swap32_acq_rel(hqq_atomic_u32 *word, uint32_t value)
 }
 
 /* True if the word was as expected and is desired now. */
-static inline bool hqq_cas32_relaxed(hqq_atomic_u32 *word, uint32_t expected, uint32_t desired)
+static inline bool hqq_cas32_release(hqq_atomic_u32 *word, uint32_t expected, uint32_t desired)
 {
-    return atomic_compare_exchange_strong_explicit(word, &expected, desired, memory_order_relaxed,
+    return atomic_compare_exchange_strong_explicit(word, &expected, desired, memory_order_release,
                                                    memory_order_relaxed);
 }
 

@@ -72,7 +72,8 @@ void hqq_shared_return(struct hqq_shared *shared)
 {
     struct hqq_shared *first = hqq_load_pointer_acquire(&shared_pool);
     if (shared && shared >= first && shared < first + SHARED_COUNT)
-        hqq_cas32_relaxed(&shared_used[shared - first], hqq_load32_relaxed(&shared_epoch), 0);
+        /* release: with the acquire in take_place(). */
+        hqq_cas32_release(&shared_used[shared - first], hqq_load32_relaxed(&shared_epoch), 0);
 }
 
 void hqq_shared_expect_copy(void)
