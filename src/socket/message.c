@@ -24,13 +24,17 @@
  * The calls are cancellation points also where a ring serves them: at their beginning, before anything is done. Within a batch only the
  * first one is.
  */
-static ssize_t send_message(struct hqq_object *object, int fd, const struct msghdr *message, int flags)
+static ssize_t send_message(struct hqq_object *object, int fd, const struct msghdr *message, int flags, bool is_first)
 {
+    if (is_first)
+        pthread_testcancel();
     return hqq_face_size(object->ops->send(object, fd, message, flags));
 }
 
-static ssize_t receive_message(struct hqq_object *object, int fd, struct msghdr *message, int flags)
+static ssize_t receive_message(struct hqq_object *object, int fd, struct msghdr *message, int flags, bool is_first)
 {
+    if (is_first)
+        pthread_testcancel();
     return hqq_face_size(object->ops->receive(object, fd, message, flags));
 }
 
@@ -49,8 +53,7 @@ ssize_t hqq_sendto(int fd, const void *data, size_t length, int flags, const str
     struct iovec part = {.iov_base = constless.out, .iov_len = length};
     struct msghdr message = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_name = address_of.out, .msg_namelen = address ? address_length : 0};
-    pthread_testcancel();
-    return send_message(object, fd, &message, flags);
+    return send_message(object, fd, &message, flags, true);
 }
 
 ssize_t hqq_send(int fd, const void *data, size_t length, int flags)
@@ -90,7 +93,7 @@ static ssize_t send_elsewhere(int fd, const struct msghdr *message, int flags)
     return result;
 }
 
-static ssize_t send_next(int fd, const struct msghdr *message, int flags)
+static ssize_t send_next(int fd, const struct msghdr *message, int flags, bool is_first)
 {
     if (!may_be_served(fd) || !is_readable_header(message))
         return send_elsewhere(fd, message, flags);
@@ -99,14 +102,12 @@ static ssize_t send_next(int fd, const struct msghdr *message, int flags)
         return send_elsewhere(fd, message, flags);
     if (message->msg_namelen > object->ops->address_max)
         return hqq_libc.sendmsg(fd, message, flags);
-    return send_message(object, fd, message, flags);
+    return send_message(object, fd, message, flags, is_first);
 }
 
 ssize_t hqq_sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    if (hqq_lookup_server(fd))
-        pthread_testcancel();
-    return send_next(fd, message, flags);
+    return send_next(fd, message, flags, true);
 }
 
 ssize_t hqq_writev(int fd, const struct iovec *parts, int count)
@@ -121,8 +122,7 @@ ssize_t hqq_writev(int fd, const struct iovec *parts, int count)
         struct iovec *out;
     } constless = {.in = parts};
     struct msghdr message = {.msg_iov = constless.out, .msg_iovlen = (size_t)count};
-    pthread_testcancel();
-    return send_message(object, fd, &message, 0);
+    return send_message(object, fd, &message, 0, true);
 }
 
 ssize_t hqq_pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
@@ -148,9 +148,8 @@ int hqq_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
     if (count > IOV_MAX)
         count = IOV_MAX;
     int saved = errno;
-    pthread_testcancel();
     while (sent < count) {
-        ssize_t result = send_next(fd, &messages[sent].msg_hdr, flags);
+        ssize_t result = send_next(fd, &messages[sent].msg_hdr, flags, sent == 0);
         if (result < 0)
             break;
         messages[sent++].msg_len = (unsigned)result;
@@ -167,8 +166,7 @@ static ssize_t receive(struct hqq_object *object, int fd, void *data, size_t cap
 {
     struct iovec part = {.iov_base = data, .iov_len = capacity};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    pthread_testcancel();
-    return receive_message(object, fd, &message, flags);
+    return receive_message(object, fd, &message, flags, true);
 }
 
 ssize_t hqq_recv(int fd, void *data, size_t capacity, int flags)
@@ -192,21 +190,20 @@ ssize_t hqq_recvfrom(int fd, void *data, size_t capacity, int flags, struct sock
     struct iovec part = {.iov_base = data, .iov_len = capacity};
     struct msghdr message = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_name = address, .msg_namelen = address ? *address_length : 0};
-    pthread_testcancel();
-    ssize_t result = receive_message(object, fd, &message, flags);
+    ssize_t result = receive_message(object, fd, &message, flags, true);
     if (result >= 0 && address)
         *address_length = message.msg_namelen;
     return result;
 }
 
-static ssize_t receive_next(int fd, struct msghdr *message, int flags)
+static ssize_t receive_next(int fd, struct msghdr *message, int flags, bool is_first)
 {
     struct hqq_object *object = hqq_lookup_receiver(fd);
     if (!object || !is_readable_header(message) || message->msg_namelen > INT_MAX ||
         hqq_is_bad_address(message->msg_name, message->msg_name ? message->msg_namelen : 0))
         return hqq_libc.recvmsg(fd, message, flags);
     struct msghdr copy = *message; /* untouched on failure */
-    ssize_t result = receive_message(object, fd, &copy, flags);
+    ssize_t result = receive_message(object, fd, &copy, flags, is_first);
     if (result >= 0) {
         if (message->msg_name)
             message->msg_namelen = copy.msg_namelen;
@@ -219,9 +216,7 @@ static ssize_t receive_next(int fd, struct msghdr *message, int flags)
 
 ssize_t hqq_recvmsg(int fd, struct msghdr *message, int flags)
 {
-    if (hqq_lookup_server(fd))
-        pthread_testcancel();
-    return receive_next(fd, message, flags);
+    return receive_next(fd, message, flags, true);
 }
 
 ssize_t hqq_read(int fd, void *data, size_t capacity)
@@ -247,8 +242,7 @@ static ssize_t read_parts(int fd, const struct iovec *parts, int count, int flag
     struct msghdr message = {.msg_iov = constless.out, .msg_iovlen = (size_t)count};
     if (hqq_vector_length(parts, (size_t)count, &capacity) && capacity == 0)
         return 0;
-    pthread_testcancel();
-    return receive_message(object, fd, &message, flags);
+    return receive_message(object, fd, &message, flags, true);
 }
 
 ssize_t hqq_readv(int fd, const struct iovec *parts, int count)
@@ -277,17 +271,13 @@ int hqq_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, st
     uint64_t until = hqq_deadline_in(timeout);
     unsigned received = 0;
     int saved = errno;
-    if (timeout)
-        until =
-            hqq_deadline_after(hqq_clock_ns(), (uint64_t)timeout->tv_sec * HQQ_NS_PER_S + (uint64_t)timeout->tv_nsec);
     if (count > IOV_MAX)
         count = IOV_MAX;
-    pthread_testcancel();
     while (received < count) {
-        if (received != 0 && hqq_filter_is_set() &&
-            !hqq_lookup_receiver(fd)) /* the rest is the kernel's, by another call */
+        /* Under a filter the rest may be the kernel's, by another call. */
+        if (received != 0 && hqq_filter_is_set() && !hqq_lookup_receiver(fd))
             break;
-        ssize_t result = receive_next(fd, &messages[received].msg_hdr, flags & ~MSG_WAITFORONE);
+        ssize_t result = receive_next(fd, &messages[received].msg_hdr, flags & ~MSG_WAITFORONE, received == 0);
         if (result < 0)
             break;
         messages[received++].msg_len = (unsigned)result;
