@@ -34,9 +34,14 @@ uint64_t hqq_clock_left(uint64_t deadline_ns)
     return deadline_ns > now ? deadline_ns - now : 0;
 }
 
-uint64_t hqq_deadline_in(const struct timespec *timeout)
+uint64_t hqq_timespec_ns(const struct timespec *timeout)
 {
     if (!timeout || (uint64_t)timeout->tv_sec >= HQQ_FOREVER / HQQ_NS_PER_S - 1)
         return HQQ_FOREVER;
-    return hqq_deadline_after(hqq_clock_ns(), (uint64_t)timeout->tv_sec * HQQ_NS_PER_S + (uint64_t)timeout->tv_nsec);
+    return (uint64_t)timeout->tv_sec * HQQ_NS_PER_S + (uint64_t)timeout->tv_nsec;
+}
+
+uint64_t hqq_deadline_in(const struct timespec *timeout)
+{
+    return hqq_deadline_after(hqq_clock_ns(), hqq_timespec_ns(timeout));
 }

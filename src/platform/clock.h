@@ -28,6 +28,9 @@ struct timespec hqq_timespec(uint64_t ns);
 /* What is left until a deadline: 0 if it has passed, HQQ_FOREVER if it never comes. */
 uint64_t hqq_clock_left(uint64_t deadline_ns);
 
+/* A time-out in nanoseconds; NULL, or one that does not fit: HQQ_FOREVER. It has been checked: neither part is negative. */
+uint64_t hqq_timespec_ns(const struct timespec *timeout);
+
 /* The deadline of a time-out that begins now; NULL: for ever. It has been checked: neither part is negative. */
 uint64_t hqq_deadline_in(const struct timespec *timeout);
 

@@ -20,7 +20,7 @@
 #include "socket/face.h"
 #include "socket/waiting.h"
 
-#define READABLE ((uint32_t)(EPOLLIN | EPOLLRDNORM))
+#define READABLE HQQ_EPOLL_READABLE
 
 /* So many members are reported from rings by one wait; the next one begins behind them. */
 #define MARKED 32
@@ -28,17 +28,21 @@
 /* Events of the kernel's that may be of a member whose ring has something too: of so many. */
 #define MERGED 64
 
-/* Which call the program made. */
-enum variant { EPOLL_WAIT, EPOLL_PWAIT, EPOLL_PWAIT2 };
+/* What the program asked for, and by which call. */
+struct asked {
+    enum { EPOLL_WAIT, EPOLL_PWAIT, EPOLL_PWAIT2 } call;
+    int epoll;
+    struct epoll_event *events;
+    int max;
+    uint64_t span_ns; /* HQQ_FOREVER: for ever */
+    const sigset_t *mask;
+    uint64_t until_ns; /* 0: not begun */
+};
 
 struct epoll_wait {
     struct hqq_waiting wait; /* first */
     struct hqq_epoll_set *set;
-    enum variant variant;
-    int epoll;
-    struct epoll_event *events;
-    int count;
-    bool is_blind;                   /* it sleeps with members that may become endpoints meanwhile */
+    const struct asked *asked;
     bool is_stale;                   /* the set has changed since members were marked */
     unsigned first_bucket;           /* where going through the members begins */
     uint32_t version;                /* of the set, when that was begun */
@@ -49,32 +53,13 @@ struct epoll_wait {
 
 /* ---- Members ------------------------------------------------------------------------------------------------------- */
 
-/* Places are buckets times a power of two, and positions in them, counted from 1. */
-#define BUCKET_SHIFT 32
-
-static struct hqq_epoll_member *member_at(struct epoll_wait *epoll, size_t *place)
-{
-    size_t bucket = *place >> BUCKET_SHIFT, index = *place & UINT32_MAX;
-    for (; bucket < HQQ_EPOLL_BUCKETS; bucket++, index = 0) {
-        struct hqq_epoll_member *member = hqq_epoll_first(epoll->set, epoll->first_bucket + bucket);
-        for (size_t i = 0; member && i < index; i++)
-            member = hqq_epoll_next(member);
-        if (member) {
-            *place = bucket << BUCKET_SHIFT | (index + 1);
-            return member;
-        }
-    }
-    *place = bucket << BUCKET_SHIFT;
-    return NULL;
-}
-
 /* The next member that is reported when its rings hold something, as it is now. */
 static struct hqq_epoll_member *next_member(struct epoll_wait *epoll, size_t *place, struct hqq_epoll_seen *ret_seen)
 {
     struct hqq_epoll_member *member;
-    while ((member = member_at(epoll, place))) {
+    while ((member = hqq_epoll_member_at(epoll->set, epoll->first_bucket, place))) {
         *ret_seen = hqq_epoll_look(member);
-        if (ret_seen->endpoint && (ret_seen->events & READABLE) && hqq_load32_relaxed(&member->is_disarmed) == 0)
+        if (hqq_epoll_is_reported(member, ret_seen))
             return member;
     }
     return NULL;
@@ -90,8 +75,7 @@ static struct hqq_endpoint *next(struct hqq_waiting *wait, size_t *place, const 
     }
     if (hqq_load32_relaxed(&epoll->set->busy) == 0 || !(epoll->member = next_member(epoll, place, &seen)))
         return NULL;
-    *ret_edge = seen.events & EPOLLET ? &epoll->member->membership : NULL;
-    wait->fd = seen.fd;
+    *ret_edge = hqq_epoll_edge(epoll->member, &seen);
     return seen.endpoint;
 }
 
@@ -121,10 +105,10 @@ static void mark(struct hqq_waiting *wait, size_t place)
 static int room_for_kernel(struct epoll_wait *epoll)
 {
     if (epoll->marked_count == 0)
-        return epoll->count;
+        return epoll->asked->max;
     uint32_t kernel_first = hqq_load32_relaxed(&epoll->set->kernel_first) ^ 1;
     hqq_store32_relaxed(&epoll->set->kernel_first, kernel_first);
-    return kernel_first ? epoll->count : epoll->count - 1;
+    return kernel_first ? epoll->asked->max : epoll->asked->max - 1;
 }
 
 static int milliseconds(uint64_t ns)
@@ -133,18 +117,18 @@ static int milliseconds(uint64_t ns)
     return ns == HQQ_FOREVER ? -1 : ms < INT32_MAX ? (int)ms : INT32_MAX;
 }
 
-/* By the call that the program made, as a filter may allow that one alone. */
-static int call_kernel(const struct epoll_wait *epoll, int room, const struct timespec *span)
+/* By the call that the program made, as a filter may allow that one alone. mask: asked->mask, but where the wait does without. */
+static int call_kernel(const struct asked *asked, int room, const struct timespec *span, const sigset_t *mask)
 {
-    uint64_t ns = span ? (uint64_t)span->tv_sec * HQQ_NS_PER_S + (uint64_t)span->tv_nsec : HQQ_FOREVER;
-    switch (epoll->variant) {
+    uint64_t ns = hqq_timespec_ns(span);
+    switch (asked->call) {
     case EPOLL_WAIT:
-        return hqq_libc.epoll_wait(epoll->epoll, epoll->events, room, milliseconds(ns));
+        return hqq_libc.epoll_wait(asked->epoll, asked->events, room, milliseconds(ns));
     case EPOLL_PWAIT:
-        return hqq_libc.epoll_pwait(epoll->epoll, epoll->events, room, milliseconds(ns), epoll->wait.mask);
+        return hqq_libc.epoll_pwait(asked->epoll, asked->events, room, milliseconds(ns), mask);
     case EPOLL_PWAIT2:
     default:
-        return hqq_libc.epoll_pwait2(epoll->epoll, epoll->events, room, span, epoll->wait.mask);
+        return hqq_libc.epoll_pwait2(asked->epoll, asked->events, room, span, mask);
     }
 }
 
@@ -152,8 +136,8 @@ static int call(struct hqq_waiting *wait, const struct timespec *span)
 {
     struct epoll_wait *epoll = (struct epoll_wait *)(void *)wait;
     bool only_looks = span && span->tv_sec == 0 && span->tv_nsec == 0;
-    int room = only_looks ? room_for_kernel(epoll) : epoll->count;
-    return room == 0 ? 0 : call_kernel(epoll, room, span);
+    int room = only_looks ? room_for_kernel(epoll) : epoll->asked->max;
+    return room == 0 ? 0 : call_kernel(epoll->asked, room, span, wait->mask);
 }
 
 /* ---- Events -------------------------------------------------------------------------------------------------------- */
@@ -186,32 +170,32 @@ static bool is_of(const struct epoll_event *event, const struct hqq_epoll_seen *
 }
 
 /* False: there is no room for it. found events are the kernel's, *total there are; *used: which of them are taken by a member. */
-static bool add_event(struct epoll_wait *epoll, int found, int *total, uint64_t *used,
+static bool add_event(const struct asked *asked, int found, int *total, uint64_t *used,
                       const struct hqq_epoll_seen *member)
 {
     for (int i = 0; i < found && i < MERGED; i++) {
-        if (!(*used & UINT64_C(1) << i) && is_of(&epoll->events[i], member)) {
-            epoll->events[i].events |= member->events & READABLE;
+        if (!(*used & UINT64_C(1) << i) && is_of(&asked->events[i], member)) {
+            asked->events[i].events |= member->events & READABLE;
             *used |= UINT64_C(1) << i;
             return true;
         }
     }
-    if (*total == epoll->count)
+    if (*total == asked->max)
         return false;
-    epoll->events[*total].events = events_of(member);
-    epoll->events[*total].data.u64 = member->data;
+    asked->events[*total].events = events_of(member);
+    asked->events[*total].data.u64 = member->data;
     *total += 1;
     return true;
 }
 
 /* One event was asked for. The kernel's registration still says so. */
-static void disarm(struct epoll_wait *epoll, struct hqq_epoll_member *member, const struct hqq_epoll_seen *seen)
+static void disarm(int epoll, struct hqq_epoll_member *member, const struct hqq_epoll_seen *seen)
 {
     struct epoll_event none = {.events = EPOLLONESHOT, .data.u64 = seen->data};
     int saved = errno;
     hqq_store32_relaxed(&member->is_disarmed, 1);
     if (seen->fd >= 0)
-        hqq_libc.epoll_ctl(epoll->epoll, EPOLL_CTL_MOD, seen->fd, &none);
+        hqq_libc.epoll_ctl(epoll, EPOLL_CTL_MOD, seen->fd, &none);
     errno = saved;
 }
 
@@ -220,7 +204,7 @@ static void note_reported(struct epoll_wait *epoll, struct hqq_epoll_member *mem
     if (seen->events & EPOLLET)
         hqq_receive_report(seen->endpoint, &member->membership);
     if (seen->events & EPOLLONESHOT)
-        disarm(epoll, member, seen);
+        disarm(epoll->asked->epoll, member, seen);
     hqq_store32_relaxed(&epoll->set->first_bucket, ((uint32_t)seen->fd + 1) % HQQ_EPOLL_BUCKETS);
 }
 
@@ -228,14 +212,14 @@ static void note_reported(struct epoll_wait *epoll, struct hqq_epoll_member *mem
 static void complete_edges(struct epoll_wait *epoll, int found)
 {
     for (int i = 0; i < found && i < MERGED; i++) {
+        struct epoll_event *event = &epoll->asked->events[i];
         size_t place = 0;
         struct hqq_epoll_seen seen;
-        if (epoll->events[i].events & READABLE)
+        if (event->events & READABLE)
             continue;
         while (next_member(epoll, &place, &seen)) {
-            if ((seen.events & EPOLLET) && may_be_of(&epoll->events[i], &seen) &&
-                hqq_receive_is_ready(seen.endpoint, NULL))
-                epoll->events[i].events |= seen.events & READABLE;
+            if ((seen.events & EPOLLET) && may_be_of(event, &seen) && hqq_receive_is_ready(seen.endpoint, NULL))
+                event->events |= seen.events & READABLE;
         }
     }
 }
@@ -250,7 +234,7 @@ static int merge(struct hqq_waiting *wait, int found)
         const struct hqq_epoll_seen seen = hqq_epoll_look(epoll->marked[i]);
         hqq_fence_acquire();
         epoll->is_stale = hqq_load32_relaxed(&epoll->set->version) != epoll->marked_version; /* since it was marked */
-        if (!epoll->is_stale && seen.endpoint && add_event(epoll, found, &total, &used, &seen))
+        if (!epoll->is_stale && seen.endpoint && add_event(epoll->asked, found, &total, &used, &seen))
             note_reported(epoll, epoll->marked[i], &seen);
     }
     epoll->marked_count = 0;
@@ -261,15 +245,12 @@ static int merge(struct hqq_waiting *wait, int found)
 
 static void count(struct hqq_waiting *wait, bool is_asleep)
 {
-    struct epoll_wait *epoll = (struct epoll_wait *)(void *)wait;
-    if (is_asleep)
-        epoll->is_blind = hqq_load32_relaxed(&epoll->set->pending) != 0;
-    hqq_add32_relaxed(&epoll->set->waiters, is_asleep ? 1 : UINT32_MAX);
-    if (epoll->is_blind)
-        hqq_scheduler_count_blind_wait(is_asleep);
+    struct hqq_epoll_set *set = ((struct epoll_wait *)(void *)wait)->set;
+    wait->has_unknown = hqq_load32_relaxed(&set->pending) != 0;
+    hqq_add32_relaxed(&set->waiters, is_asleep ? 1 : UINT32_MAX);
     hqq_fence_full(); /* edge E1 */
-    if (!is_asleep && __builtin_expect(hqq_load32_relaxed(&epoll->set->descriptors) == 0, 0))
-        hqq_epoll_end_if_closed(epoll->set);
+    if (!is_asleep && __builtin_expect(hqq_load32_relaxed(&set->descriptors) == 0, 0))
+        hqq_epoll_end_if_closed(set);
 }
 
 static const struct hqq_waiting_adapter adapter = {
@@ -277,28 +258,17 @@ static const struct hqq_waiting_adapter adapter = {
 
 /* ---- A wait -------------------------------------------------------------------------------------------------------- */
 
-/* What the program asked for. */
-struct asked {
-    enum variant variant;
-    int epoll;
-    struct epoll_event *events;
-    int max;
-    uint64_t until_ns; /* HQQ_FOREVER: for ever */
-    bool is_now;
-    const sigset_t *mask;
-};
-
 /* Takes our own event out. Returns how many are left. */
-static int without_nudge(struct epoll_wait *epoll, int found)
+static int without_nudge(struct hqq_epoll_set *set, const struct asked *asked, int found)
 {
     int kept = 0;
-    if (__builtin_expect(hqq_load32_acquire(&epoll->set->is_nudged) == 0, 1))
+    if (__builtin_expect(hqq_load32_acquire(&set->is_nudged) == 0, 1))
         return found;
     for (int i = 0; i < found; i++) {
-        if (hqq_epoll_is_nudge(&epoll->events[i]))
-            hqq_epoll_nudged(epoll->set, epoll->epoll);
+        if (hqq_epoll_is_nudge(&asked->events[i]))
+            hqq_epoll_nudged(set, asked->epoll);
         else
-            epoll->events[kept++] = epoll->events[i];
+            asked->events[kept++] = asked->events[i];
     }
     return kept;
 }
@@ -312,16 +282,21 @@ static void leave_to_kernel(struct epoll_wait *epoll)
         hqq_receive_is_kernels(seen.endpoint);
 }
 
+/* The span begins with the first wait. */
+static uint64_t until(struct asked *asked)
+{
+    if (asked->until_ns == 0 && asked->span_ns != 0)
+        asked->until_ns = hqq_deadline_after(hqq_clock_ns(), asked->span_ns);
+    return asked->until_ns;
+}
+
 /* A wait for those of a set that are none of AF_HQQ's. What was found may be ours alone, or stale: then it begins anew. */
-static int wait_in(struct hqq_epoll_set *set, const struct asked *asked)
+static int wait_in(struct hqq_epoll_set *set, struct asked *asked)
 {
     struct epoll_wait wait = {
-        .wait = {.adapter = &adapter, .mask = asked->mask, .until_ns = asked->until_ns, .is_now = asked->is_now},
+        .wait = {.adapter = &adapter, .mask = asked->mask, .until_ns = until(asked), .is_now = asked->span_ns == 0},
         .set = set,
-        .variant = asked->variant,
-        .epoll = asked->epoll,
-        .events = asked->events,
-        .count = asked->max,
+        .asked = asked,
     };
     hqq_epoll_settle(set);
     if (hqq_filter_is_set())
@@ -332,7 +307,7 @@ static int wait_in(struct hqq_epoll_set *set, const struct asked *asked)
         int found = hqq_waiting_run(&wait.wait);
         bool is_over = found < 0 || (found == 0 && !wait.is_stale);
         if (found > 0)
-            found = without_nudge(&wait, found);
+            found = without_nudge(set, asked, found);
         if (is_over || found > 0)
             return found;
     }
@@ -355,7 +330,7 @@ static struct hqq_epoll_set *set_of(int epoll, const struct epoll_event *events,
  * kernel had an answer. */
 static bool meet(const struct asked *asked, int *ret_found)
 {
-    if (asked->is_now || hqq_config_is_preload() || hqq_epoll_find(asked->epoll) ||
+    if (asked->span_ns == 0 || hqq_config_is_preload() || hqq_epoll_find(asked->epoll) ||
         !is_sound(asked->events, asked->max) || !hqq_start() || !hqq_config_is_enabled())
         return true;
     *ret_found = hqq_libc.epoll_wait(asked->epoll, asked->events, asked->max, 0);
@@ -365,7 +340,7 @@ static bool meet(const struct asked *asked, int *ret_found)
 }
 
 /* False: it is the kernel's alone. */
-static bool serve_others(const struct asked *asked, int *ret_found)
+static bool serve_others(struct asked *asked, int *ret_found)
 {
     if (!meet(asked, ret_found))
         return true;
@@ -379,15 +354,7 @@ static bool serve_others(const struct asked *asked, int *ret_found)
 
 static int wait_others(int epoll, struct epoll_event *events, int max, uint64_t span_ns, const sigset_t *mask)
 {
-    const struct asked asked = {
-        .variant = EPOLL_PWAIT,
-        .epoll = epoll,
-        .events = events,
-        .max = max,
-        .until_ns = span_ns == 0 ? 0 : hqq_deadline_after(hqq_clock_ns(), span_ns),
-        .is_now = span_ns == 0,
-        .mask = mask,
-    };
+    struct asked asked = {EPOLL_PWAIT, epoll, events, max, span_ns, mask, 0};
     int found;
     return serve_others(&asked, &found) ? found : hqq_libc.epoll_pwait(epoll, events, max, milliseconds(span_ns), mask);
 }
@@ -398,9 +365,9 @@ static bool has_named(const struct asked *asked)
            hqq_named_epoll_knows(asked->epoll);
 }
 
-static int wait_named(const struct asked *asked)
+static int wait_named(struct asked *asked)
 {
-    return hqq_face(hqq_named_epoll_wait(asked->epoll, asked->events, asked->max, asked->until_ns, asked->is_now,
+    return hqq_face(hqq_named_epoll_wait(asked->epoll, asked->events, asked->max, until(asked), asked->span_ns == 0,
                                          asked->mask, wait_others));
 }
 
@@ -411,13 +378,13 @@ static bool found_only_knocks(const struct asked *asked, int *result)
     if (__builtin_expect(*result <= 0 || hqq_load32_relaxed(&hqq_named_count) == 0, 1))
         return false;
     *result = hqq_named_epoll_without_knocks(asked->events, *result);
-    return *result == 0 && !asked->is_now;
+    return *result == 0 && asked->span_ns != 0;
 }
 
 /* ---- The calls ----------------------------------------------------------------------------------------------------- */
 
 /* False: it is the kernel's alone. */
-static bool serve(const struct asked *asked, int *ret_found)
+static bool serve(struct asked *asked, int *ret_found)
 {
     if (has_named(asked)) {
         *ret_found = wait_named(asked);
@@ -426,14 +393,14 @@ static bool serve(const struct asked *asked, int *ret_found)
     return serve_others(asked, ret_found);
 }
 
-static uint64_t until_ms(int timeout_ms)
+static uint64_t span_of(int timeout_ms)
 {
-    return timeout_ms > 0 ? hqq_deadline_after(hqq_clock_ns(), (uint64_t)timeout_ms * HQQ_NS_PER_MS) : HQQ_FOREVER;
+    return timeout_ms < 0 ? HQQ_FOREVER : (uint64_t)timeout_ms * HQQ_NS_PER_MS;
 }
 
 int hqq_epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout_ms, const sigset_t *mask)
 {
-    const struct asked asked = {EPOLL_PWAIT, epoll, events, count, until_ms(timeout_ms), timeout_ms == 0, mask};
+    struct asked asked = {EPOLL_PWAIT, epoll, events, count, span_of(timeout_ms), mask, 0};
     int found;
     if (!serve(&asked, &found))
         found = hqq_libc.epoll_pwait(epoll, events, count, timeout_ms, mask);
@@ -442,7 +409,7 @@ int hqq_epoll_pwait(int epoll, struct epoll_event *events, int count, int timeou
 
 int hqq_epoll_wait(int epoll, struct epoll_event *events, int count, int timeout_ms)
 {
-    const struct asked asked = {EPOLL_WAIT, epoll, events, count, until_ms(timeout_ms), timeout_ms == 0, NULL};
+    struct asked asked = {EPOLL_WAIT, epoll, events, count, span_of(timeout_ms), NULL, 0};
     int found;
     if (!serve(&asked, &found))
         found = hqq_libc.epoll_wait(epoll, events, count, timeout_ms);
@@ -454,9 +421,7 @@ int hqq_epoll_pwait2(int epoll, struct epoll_event *events, int count, const str
 {
     if (!hqq_waiting_is_valid(timeout))
         return hqq_libc.epoll_pwait2(epoll, events, count, timeout, mask);
-    bool is_now = timeout && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
-    const struct asked asked = {EPOLL_PWAIT2, epoll, events, count, is_now ? 0 : hqq_deadline_in(timeout),
-                                is_now,       mask};
+    struct asked asked = {EPOLL_PWAIT2, epoll, events, count, hqq_timespec_ns(timeout), mask, 0};
     int found;
     if (!serve(&asked, &found))
         found = hqq_libc.epoll_pwait2(epoll, events, count, timeout, mask);

@@ -24,7 +24,6 @@
 
 /* Kinds of registration that count wakeups: the kernel's alone. */
 #define KERNEL_KINDS (EPOLLONESHOT | EPOLLEXCLUSIVE)
-#define READABLE (EPOLLIN | EPOLLRDNORM)
 
 /* How deep sets may lie within one another, as for the kernel. */
 #define DEPTH 5
@@ -94,12 +93,7 @@ void hqq_epoll_made(int fd)
 
 /* ---- Changes ------------------------------------------------------------------------------------------------------ */
 
-/* A change of a set, which a handler may interrupt, and jump out of. */
-struct changing {
-    struct hqq_frame frame; /* first */
-    struct hqq_epoll_set *set;
-};
-
+/* Under a change, which a handler may interrupt, and jump out of: its frame's object is the set. */
 static void apply(struct hqq_epoll_set *set, const struct hqq_epoll_change *change);
 
 /* What handlers have wanted meanwhile is done now. */
@@ -127,14 +121,13 @@ static void abandon_change(struct hqq_frame *frame)
 }
 
 /* False: this is a handler, and what it has interrupted is changing the set. */
-static bool begin_change(struct changing *changing, struct hqq_epoll_set *set)
+static bool begin_change(struct hqq_frame *frame, struct hqq_epoll_set *set)
 {
-    changing->set = set;
-    changing->frame.leave = abandon_change;
-    changing->frame.object = set;
-    hqq_frame_push(&changing->frame);
+    frame->leave = abandon_change;
+    frame->object = set;
+    hqq_frame_push(frame);
     if (!hqq_lock_take(&set->lock)) {
-        hqq_frame_pop(&changing->frame);
+        hqq_frame_pop(frame);
         return false;
     }
     hqq_store32_release(&set->version, hqq_load32_relaxed(&set->version) | 1);
@@ -142,10 +135,10 @@ static bool begin_change(struct changing *changing, struct hqq_epoll_set *set)
     return true;
 }
 
-static void end_change(struct changing *changing)
+static void end_change(struct hqq_frame *frame)
 {
-    finish_change(changing->set);
-    hqq_frame_pop(&changing->frame);
+    finish_change(frame->object);
+    hqq_frame_pop(frame);
 }
 
 static void defer(struct hqq_epoll_set *set, const struct hqq_epoll_change *change)
@@ -208,6 +201,24 @@ static hqq_atomic_pointer *place_of(struct hqq_epoll_set *set, int fd)
     return at;
 }
 
+#define BUCKET_SHIFT 32
+
+struct hqq_epoll_member *hqq_epoll_member_at(const struct hqq_epoll_set *set, size_t first_bucket, size_t *place)
+{
+    size_t bucket = *place >> BUCKET_SHIFT, index = *place & UINT32_MAX;
+    for (; bucket < HQQ_EPOLL_BUCKETS; bucket++, index = 0) {
+        struct hqq_epoll_member *member = hqq_epoll_first(set, first_bucket + bucket);
+        for (size_t i = 0; member && i < index; i++)
+            member = hqq_epoll_next(member);
+        if (member) {
+            *place = bucket << BUCKET_SHIFT | (index + 1);
+            return member;
+        }
+    }
+    *place = bucket << BUCKET_SHIFT;
+    return NULL;
+}
+
 static bool is_pending(const struct hqq_epoll_member *member)
 {
     return !hqq_load_pointer_acquire(&member->endpoint) && !hqq_load_pointer_acquire(&member->inner);
@@ -264,34 +275,32 @@ static void put_member(struct hqq_epoll_set *set, int fd, const struct epoll_eve
 
 static void link_pending(struct hqq_epoll_set *set)
 {
-    struct changing changing;
-    if (hqq_load32_relaxed(&set->pending) == 0 || !begin_change(&changing, set))
+    struct hqq_frame frame;
+    struct hqq_epoll_member *member;
+    if (hqq_load32_relaxed(&set->pending) == 0 || !begin_change(&frame, set))
         return;
-    for (int i = 0; i < HQQ_EPOLL_BUCKETS; i++) {
-        for (struct hqq_epoll_member *member = hqq_epoll_first(set, (size_t)i); member;
-             member = hqq_epoll_next(member)) {
-            struct hqq_endpoint *endpoint =
-                is_pending(member) ? hqq_endpoint_find((int)hqq_load32_relaxed(&member->fd)) : NULL;
-            if (endpoint) {
-                link_endpoint(set, member, endpoint);
-                hqq_sub32_relaxed(&set->pending, 1);
-            }
+    for (size_t place = 0; (member = hqq_epoll_member_at(set, 0, &place));) {
+        struct hqq_endpoint *endpoint =
+            is_pending(member) ? hqq_endpoint_find((int)hqq_load32_relaxed(&member->fd)) : NULL;
+        if (endpoint) {
+            link_endpoint(set, member, endpoint);
+            hqq_sub32_relaxed(&set->pending, 1);
         }
     }
-    end_change(&changing);
+    end_change(&frame);
 }
 
 static void settle(struct hqq_epoll_set *set, int depth)
 {
+    struct hqq_epoll_member *member;
     link_pending(set);
-    for (int i = 0; i < HQQ_EPOLL_BUCKETS && depth < DEPTH && hqq_load32_relaxed(&set->is_polled) != 0; i++) {
-        for (struct hqq_epoll_member *member = hqq_epoll_first(set, (size_t)i); member;
-             member = hqq_epoll_next(member)) {
-            struct hqq_epoll_set *inner = hqq_load_pointer_acquire(&member->inner);
-            if (inner) {
-                hqq_epoll_nudged(inner, (int)hqq_load32_relaxed(&member->fd));
-                settle(inner, depth + 1);
-            }
+    if (depth == DEPTH || hqq_load32_relaxed(&set->is_polled) == 0)
+        return;
+    for (size_t place = 0; (member = hqq_epoll_member_at(set, 0, &place));) {
+        struct hqq_epoll_set *inner = hqq_load_pointer_acquire(&member->inner);
+        if (inner) {
+            hqq_epoll_nudged(inner, (int)hqq_load32_relaxed(&member->fd));
+            settle(inner, depth + 1);
         }
     }
 }
@@ -310,22 +319,20 @@ void hqq_epoll_settle_all(void)
 /* What waits for the set is not seen: its endpoints, and those of sets within, get everything through the kernel. */
 static void make_foreign(struct hqq_epoll_set *set, int depth)
 {
-    struct changing changing;
-    bool has_lock = begin_change(&changing, set);
+    struct hqq_frame frame;
+    struct hqq_epoll_member *member;
+    bool has_lock = begin_change(&frame, set);
     hqq_store32_relaxed(&set->is_foreign, 1);
-    for (int i = 0; i < HQQ_EPOLL_BUCKETS; i++) {
-        for (struct hqq_epoll_member *member = hqq_epoll_first(set, (size_t)i); member;
-             member = hqq_epoll_next(member)) {
-            struct hqq_endpoint *endpoint = hqq_load_pointer_acquire(&member->endpoint);
-            struct hqq_epoll_set *inner = hqq_load_pointer_acquire(&member->inner);
-            if (endpoint && hqq_endpoint_mode(endpoint) <= HQQ_MODE_FOREIGN)
-                hqq_endpoint_make_foreign(endpoint, HQQ_FOREIGN_WAITER);
-            if (inner && depth < DEPTH)
-                make_foreign(inner, depth + 1);
-        }
+    for (size_t place = 0; (member = hqq_epoll_member_at(set, 0, &place));) {
+        struct hqq_endpoint *endpoint = hqq_load_pointer_acquire(&member->endpoint);
+        struct hqq_epoll_set *inner = hqq_load_pointer_acquire(&member->inner);
+        if (endpoint && hqq_endpoint_mode(endpoint) <= HQQ_MODE_FOREIGN)
+            hqq_endpoint_make_foreign(endpoint, HQQ_FOREIGN_WAITER);
+        if (inner && depth < DEPTH)
+            make_foreign(inner, depth + 1);
     }
     if (has_lock)
-        end_change(&changing);
+        end_change(&frame);
 }
 
 static void make_polled(struct hqq_epoll_set *set)
@@ -382,7 +389,7 @@ static void nudge(struct hqq_epoll_set *set, int epoll, struct hqq_endpoint *end
 {
     hqq_fence_full();
     if ((hqq_load32_relaxed(&set->waiters) == 0 && hqq_load32_relaxed(&set->is_polled) == 0) ||
-        hqq_receive_arm(endpoint, NULL) || !(event->events & READABLE))
+        hqq_receive_arm(endpoint, NULL) || !(event->events & HQQ_EPOLL_READABLE))
         return;
     struct epoll_event ours = {.events = EPOLLIN | EPOLLET, .data.u64 = NUDGE_DATA};
     int saved = errno, fd = nudging_descriptor();
@@ -422,13 +429,13 @@ static void apply(struct hqq_epoll_set *set, const struct hqq_epoll_change *chan
 
 static void change_set(struct hqq_epoll_set *set, const struct hqq_epoll_change *change)
 {
-    struct changing changing;
-    if (!begin_change(&changing, set)) {
+    struct hqq_frame frame;
+    if (!begin_change(&frame, set)) {
         defer(set, change);
         return;
     }
     apply(set, change);
-    end_change(&changing);
+    end_change(&frame);
 }
 
 static void note_change(const struct hqq_epoll_change *change)
@@ -473,8 +480,8 @@ int hqq_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 /* The kernel goes on reporting a socket that lives on by other descriptors, though nothing can be changed about it any more. */
 static void leave_orphan(struct hqq_epoll_set *set, int fd, const struct hqq_endpoint *endpoint)
 {
-    struct changing changing;
-    if (!begin_change(&changing, set)) {
+    struct hqq_frame frame;
+    if (!begin_change(&frame, set)) {
         const struct hqq_epoll_change change = {.operation = EPOLL_CTL_DEL, .fd = fd};
         defer(set, &change);
         return;
@@ -485,13 +492,13 @@ static void leave_orphan(struct hqq_epoll_set *set, int fd, const struct hqq_end
         hqq_store32_relaxed(&member->fd, (uint32_t)-1);
     else if (member)
         remove_member(set, place);
-    end_change(&changing);
+    end_change(&frame);
 }
 
 static void remove_orphans(struct hqq_epoll_set *set, const struct hqq_endpoint *endpoint)
 {
-    struct changing changing;
-    if (!begin_change(&changing, set))
+    struct hqq_frame frame;
+    if (!begin_change(&frame, set))
         return;
     for (int i = 0; i < HQQ_EPOLL_BUCKETS; i++) {
         hqq_atomic_pointer *at = &set->bucket[i];
@@ -503,7 +510,7 @@ static void remove_orphans(struct hqq_epoll_set *set, const struct hqq_endpoint 
                 at = &member->next;
         }
     }
-    end_change(&changing);
+    end_change(&frame);
 }
 
 void hqq_epoll_forget(int fd)
@@ -539,15 +546,15 @@ static void share(void *object, int fd, int duplicate)
 /* A thread that is asleep in it is woken still by what its members get. */
 void hqq_epoll_end_if_closed(struct hqq_epoll_set *set)
 {
-    struct changing changing;
+    struct hqq_frame frame;
     if (hqq_load32_relaxed(&set->descriptors) != 0 || hqq_load32_relaxed(&set->waiters) != 0 ||
-        hqq_load32_relaxed(&set->members) == 0 || !begin_change(&changing, set))
+        hqq_load32_relaxed(&set->members) == 0 || !begin_change(&frame, set))
         return;
     for (int i = 0; i < HQQ_EPOLL_BUCKETS; i++) {
         while (hqq_epoll_first(set, (size_t)i))
             remove_member(set, &set->bucket[i]);
     }
-    end_change(&changing);
+    end_change(&frame);
 }
 
 static void leave(void *object, int fd, bool is_closing)
@@ -589,24 +596,21 @@ bool hqq_epoll_is_polled(struct hqq_object *object, int fd)
 static bool has_event(struct hqq_epoll_member *member)
 {
     const struct hqq_epoll_seen seen = hqq_epoll_look(member);
-    return seen.endpoint && (seen.events & READABLE) && hqq_load32_relaxed(&member->is_disarmed) == 0 &&
-           hqq_receive_is_ready(seen.endpoint, hqq_epoll_edge(member));
+    return hqq_epoll_is_reported(member, &seen) && hqq_receive_is_ready(seen.endpoint, hqq_epoll_edge(member, &seen));
 }
 
 static bool has_data(struct hqq_epoll_set *set, int depth)
 {
-    struct changing changing;
+    struct hqq_frame frame;
+    struct hqq_epoll_member *member;
     bool has = false;
-    if (!begin_change(&changing, set))
+    if (!begin_change(&frame, set))
         return false;
-    for (int i = 0; i < HQQ_EPOLL_BUCKETS && !has; i++) {
-        struct hqq_epoll_member *member = hqq_epoll_first(set, (size_t)i);
-        for (; member && !has; member = hqq_epoll_next(member)) {
-            struct hqq_epoll_set *inner = hqq_load_pointer_acquire(&member->inner);
-            has = has_event(member) || (inner && depth < DEPTH && has_data(inner, depth + 1));
-        }
+    for (size_t place = 0; !has && (member = hqq_epoll_member_at(set, 0, &place));) {
+        struct hqq_epoll_set *inner = hqq_load_pointer_acquire(&member->inner);
+        has = has_event(member) || (inner && depth < DEPTH && has_data(inner, depth + 1));
     }
-    end_change(&changing);
+    end_change(&frame);
     return has;
 }
 

@@ -70,6 +70,10 @@ struct hqq_epoll_set {
     hqq_atomic_pointer unused;
 };
 
+/* The members, one after the other, from a bucket on. A place, 0 at first, is a bucket times a power of two, counted from there, and a
+ * position in it: members that come and go in between may be passed twice, or not at all. NULL: that was the last. */
+struct hqq_epoll_member *hqq_epoll_member_at(const struct hqq_epoll_set *set, size_t first_bucket, size_t *place);
+
 static inline struct hqq_epoll_member *hqq_epoll_first(const struct hqq_epoll_set *set, size_t bucket)
 {
     return hqq_load_pointer_acquire(&set->bucket[bucket % HQQ_EPOLL_BUCKETS]);
@@ -90,6 +94,20 @@ static inline struct hqq_epoll_seen hqq_epoll_look(const struct hqq_epoll_member
     };
 }
 
+#define HQQ_EPOLL_READABLE ((uint32_t)(EPOLLIN | EPOLLRDNORM))
+
+/* True if it is reported when its rings hold something. */
+static inline bool hqq_epoll_is_reported(const struct hqq_epoll_member *member, const struct hqq_epoll_seen *seen)
+{
+    return seen->endpoint && (seen->events & HQQ_EPOLL_READABLE) && hqq_load32_relaxed(&member->is_disarmed) == 0;
+}
+
+/* Where only news are reported: what is to be asked for them; else NULL. */
+static inline struct hqq_membership *hqq_epoll_edge(struct hqq_epoll_member *member, const struct hqq_epoll_seen *seen)
+{
+    return seen->events & EPOLLET ? &member->membership : NULL;
+}
+
 /* The set of a descriptor; NULL: none, or not known. And the same, known from now on; NULL: no memory. */
 struct hqq_epoll_set *hqq_epoll_find(int fd);
 struct hqq_epoll_set *hqq_epoll_find_or_make(int fd);
@@ -99,12 +117,6 @@ void hqq_epoll_settle(struct hqq_epoll_set *set);
 
 /* The last thread that was asleep in a set whose descriptors are all closed has woken. */
 void hqq_epoll_end_if_closed(struct hqq_epoll_set *set);
-
-/* True if a member is reported with news only: then that is what is to be asked for. */
-static inline struct hqq_membership *hqq_epoll_edge(struct hqq_epoll_member *member)
-{
-    return hqq_load32_relaxed(&member->events) & EPOLLET ? &member->membership : NULL;
-}
 
 /* True if this is the event that wakes who sleeps in a set to which an endpoint was added whose rings hold something. */
 bool hqq_epoll_is_nudge(const struct epoll_event *event);

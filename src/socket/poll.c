@@ -40,7 +40,6 @@ static struct hqq_endpoint *next(struct hqq_waiting *wait, size_t *place, const 
     while (*place < poll->count) {
         const struct pollfd *at = &poll->fds[(*place)++];
         struct hqq_endpoint *endpoint = at->events & READABLE ? hqq_endpoint_find(at->fd) : NULL;
-        wait->fd = at->fd;
         if (endpoint)
             return endpoint;
     }

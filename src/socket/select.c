@@ -53,8 +53,7 @@ static struct hqq_endpoint *next(struct hqq_waiting *wait, size_t *place, const 
             continue;
         }
         *place += (size_t)__builtin_ctzll(word) + 1;
-        wait->fd = (int)*place - 1;
-        struct hqq_endpoint *endpoint = hqq_endpoint_find(wait->fd);
+        struct hqq_endpoint *endpoint = hqq_endpoint_find((int)*place - 1);
         if (endpoint)
             return endpoint;
     }

@@ -58,7 +58,6 @@ struct hqq_waiting {
     bool has_unknown;  /* the caller's: sockets among them may become endpoints while this thread sleeps */
     uint32_t asleep;   /* endpoints that this thread is counted with */
     struct hqq_endpoint *counted[HQQ_WAITING_FEW];
-    int fd; /* of the endpoint that adapter->next() returned last */
 };
 
 /* Runs a wait whose fields from adapter to is_now are set. As libc's call: -1 and errno. A cancellation point. */
