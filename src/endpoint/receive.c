@@ -18,6 +18,7 @@
 #include "platform/clock.h"
 #include "ring/consume.h"
 #include "runtime/cursor.h"
+#include "runtime/filter.h"
 #include "runtime/frame.h"
 #include "runtime/handlers.h"
 #include "runtime/kernel.h"
@@ -656,13 +657,24 @@ void hqq_receive_acknowledge(struct hqq_endpoint *endpoint)
     with_lock(endpoint, hqq_scheduler_acknowledge);
 }
 
+/* Under a filter: what the rings hold is taken still, without a look at the kernel's queue. */
+static void leave_to_kernel(struct hqq_endpoint *endpoint)
+{
+    hqq_scheduler_stop_all(endpoint, HQQ_SUSPENDED); /* those that hold something stay busy */
+    endpoint->head_is_noted = false;
+    endpoint->since_kernel_poll = 0;
+}
+
 bool hqq_receive_is_ready_slow(struct hqq_endpoint *endpoint, const struct hqq_membership *edge)
 {
     struct entered entered;
     bool is_ready = false;
     begin(endpoint, &entered);
     if (!is_in_change(endpoint, &entered)) {
-        hqq_scheduler_poll(endpoint);
+        if (hqq_filter_is_set())
+            leave_to_kernel(endpoint);
+        else
+            hqq_scheduler_poll(endpoint);
         is_ready = edge ? hqq_scheduler_has_news(endpoint, edge) : hqq_scheduler_has_data(endpoint);
     }
     end(endpoint, &entered);
@@ -710,19 +722,7 @@ void hqq_receive_report(struct hqq_endpoint *endpoint, struct hqq_membership *ed
 
 bool hqq_receive_is_kernels(struct hqq_endpoint *endpoint)
 {
-    struct entered entered;
-    bool is_empty = true;
-    if (hqq_load32_relaxed(&endpoint->is_busy) == 0)
-        return true;
-    begin(endpoint, &entered);
-    if (!is_in_change(endpoint, &entered)) {
-        hqq_scheduler_stop_all(endpoint, HQQ_SUSPENDED); /* which leaves those busy that hold something */
-        endpoint->head_is_noted = false;
-        endpoint->since_kernel_poll = 0;
-        is_empty = !hqq_scheduler_has_data(endpoint);
-    }
-    end(endpoint, &entered);
-    return is_empty;
+    return !hqq_receive_is_ready(endpoint, NULL);
 }
 
 void hqq_receive_begins(struct hqq_endpoint *endpoint)

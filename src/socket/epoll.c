@@ -111,21 +111,15 @@ static int room_for_kernel(struct epoll_wait *epoll)
     return kernel_first ? epoll->asked->max : epoll->asked->max - 1;
 }
 
-static int milliseconds(uint64_t ns)
-{
-    uint64_t ms = ns / HQQ_NS_PER_MS + (ns % HQQ_NS_PER_MS != 0);
-    return ns == HQQ_FOREVER ? -1 : ms < INT32_MAX ? (int)ms : INT32_MAX;
-}
-
 /* By the call that the program made, as a filter may allow that one alone. mask: asked->mask, but where the wait does without. */
 static int call_kernel(const struct asked *asked, int room, const struct timespec *span, const sigset_t *mask)
 {
     uint64_t ns = hqq_timespec_ns(span);
     switch (asked->call) {
     case EPOLL_WAIT:
-        return hqq_libc.epoll_wait(asked->epoll, asked->events, room, milliseconds(ns));
+        return hqq_libc.epoll_wait(asked->epoll, asked->events, room, hqq_waiting_ms(ns));
     case EPOLL_PWAIT:
-        return hqq_libc.epoll_pwait(asked->epoll, asked->events, room, milliseconds(ns), mask);
+        return hqq_libc.epoll_pwait(asked->epoll, asked->events, room, hqq_waiting_ms(ns), mask);
     case EPOLL_PWAIT2:
     default:
         return hqq_libc.epoll_pwait2(asked->epoll, asked->events, room, span, mask);
@@ -273,15 +267,6 @@ static int without_nudge(struct hqq_epoll_set *set, const struct asked *asked, i
     return kept;
 }
 
-/* Under a filter. What the rings hold still is found by the wait. */
-static void leave_to_kernel(struct epoll_wait *epoll)
-{
-    size_t place = 0;
-    struct hqq_epoll_seen seen;
-    while (next_member(epoll, &place, &seen))
-        hqq_receive_is_kernels(seen.endpoint);
-}
-
 /* The span begins with the first wait. */
 static uint64_t until(struct asked *asked)
 {
@@ -299,8 +284,6 @@ static int wait_in(struct hqq_epoll_set *set, struct asked *asked)
         .asked = asked,
     };
     hqq_epoll_settle(set);
-    if (hqq_filter_is_set())
-        leave_to_kernel(&wait);
     for (;;) {
         wait.is_stale = false;
         wait.marked_count = 0;
@@ -356,7 +339,8 @@ static int wait_others(int epoll, struct epoll_event *events, int max, uint64_t 
 {
     struct asked asked = {EPOLL_PWAIT, epoll, events, max, span_ns, mask, 0};
     int found;
-    return serve_others(&asked, &found) ? found : hqq_libc.epoll_pwait(epoll, events, max, milliseconds(span_ns), mask);
+    return serve_others(&asked, &found) ? found
+                                        : hqq_libc.epoll_pwait(epoll, events, max, hqq_waiting_ms(span_ns), mask);
 }
 
 static bool has_named(const struct asked *asked)

@@ -31,6 +31,7 @@ struct poll_wait {
     nfds_t count;
     uint64_t marked; /* which have something in a ring; beyond the first it is asked again */
     bool has_more_marks;
+    bool is_ppoll; /* the program's call */
 };
 
 static struct hqq_endpoint *next(struct hqq_waiting *wait, size_t *place, const struct hqq_membership **ret_edge)
@@ -55,10 +56,19 @@ static void mark(struct hqq_waiting *wait, size_t place)
         poll->has_more_marks = true;
 }
 
+/* A filter may allow nothing but the program's own call. */
+static int call_kernel(struct pollfd *fds, nfds_t count, const struct timespec *span, const sigset_t *mask,
+                       bool is_ppoll)
+{
+    if (!is_ppoll && hqq_filter_is_set())
+        return hqq_libc.poll(fds, count, hqq_waiting_ms(hqq_timespec_ns(span)));
+    return hqq_libc.ppoll(fds, count, span, mask);
+}
+
 static int call(struct hqq_waiting *wait, const struct timespec *span)
 {
     struct poll_wait *poll = (struct poll_wait *)(void *)wait;
-    return hqq_libc.ppoll(poll->fds, poll->count, span, wait->mask);
+    return call_kernel(poll->fds, poll->count, span, wait->mask, poll->is_ppoll);
 }
 
 static bool is_marked(const struct poll_wait *poll, nfds_t index)
@@ -103,11 +113,12 @@ static bool has_any(const struct pollfd *fds, nfds_t count, bool *ret_has_unknow
     return has || has_unknown;
 }
 
-int hqq_poll_sockets(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+static int wait_for(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask,
+                    bool is_ppoll)
 {
     bool has_unknown;
     if (!has_any(fds, count, &has_unknown))
-        return hqq_libc.ppoll(fds, count, timeout, mask);
+        return call_kernel(fds, count, timeout, mask, is_ppoll);
     bool is_now = timeout && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
     struct poll_wait poll = {
         .wait = {.adapter = &adapter,
@@ -117,11 +128,17 @@ int hqq_poll_sockets(struct pollfd *fds, nfds_t count, const struct timespec *ti
                  .is_now = is_now},
         .fds = fds,
         .count = count,
+        .is_ppoll = is_ppoll,
     };
     /* What an inner set has is found by a look, not by a sleep. */
     for (nfds_t i = 0; i < count && !poll.wait.is_now; i++)
         poll.wait.is_now = (fds[i].events & READABLE) && hqq_epoll_has_data(fds[i].fd);
     return hqq_waiting_run(&poll.wait);
+}
+
+int hqq_poll_sockets(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+{
+    return wait_for(fds, count, timeout, mask, true);
 }
 
 /* Sockets of AF_HQQ are looked for only once there was one. */
@@ -136,17 +153,11 @@ static bool has_named(const struct pollfd *fds, nfds_t count)
     return false;
 }
 
-/* Under a filter: what the rings hold is all that is told of; only if they hold nothing the program's own call is made. */
-static int find_in_rings(struct pollfd *fds, nfds_t count)
+static int serve(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask, bool is_ppoll)
 {
-    int found = 0;
-    for (nfds_t i = 0; i < count && hqq_endpoint_first(); i++) {
-        struct hqq_endpoint *endpoint = fds[i].events & READABLE ? hqq_endpoint_find(fds[i].fd) : NULL;
-        bool has_data = endpoint && !hqq_receive_is_kernels(endpoint);
-        fds[i].revents = has_data ? (short)(fds[i].events & READABLE) : 0;
-        found += has_data;
-    }
-    return found;
+    if (__builtin_expect(has_named(fds, count), 0))
+        return hqq_face(hqq_named_ppoll(fds, count, timeout, mask, hqq_poll_sockets));
+    return wait_for(fds, count, timeout, mask, is_ppoll);
 }
 
 int hqq_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
@@ -154,14 +165,7 @@ int hqq_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, 
     if (count == 0 || count > HQQ_FD_MAX || hqq_is_bad_address(fds, count * sizeof(*fds)) ||
         !hqq_waiting_is_valid(timeout))
         return hqq_libc.ppoll(fds, count, timeout, mask);
-    int found = hqq_filter_is_set() ? find_in_rings(fds, count) : 0;
-    if (found != 0)
-        return found;
-    if (hqq_filter_is_set() && !has_named(fds, count))
-        return hqq_libc.ppoll(fds, count, timeout, mask);
-    if (__builtin_expect(has_named(fds, count), 0))
-        return hqq_face(hqq_named_ppoll(fds, count, timeout, mask, hqq_poll_sockets));
-    return hqq_poll_sockets(fds, count, timeout, mask);
+    return serve(fds, count, timeout, mask, true);
 }
 
 int hqq_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
@@ -169,9 +173,5 @@ int hqq_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
     struct timespec timeout = {.tv_sec = timeout_ms / 1000, .tv_nsec = (long)(timeout_ms % 1000) * 1000000};
     if (count == 0 || count > HQQ_FD_MAX || hqq_is_bad_address(fds, count * sizeof(*fds)))
         return hqq_libc.poll(fds, count, timeout_ms);
-    if (hqq_filter_is_set() && !has_named(fds, count)) {
-        int found = find_in_rings(fds, count);
-        return found != 0 ? found : hqq_libc.poll(fds, count, timeout_ms);
-    }
-    return hqq_ppoll(fds, count, timeout_ms < 0 ? NULL : &timeout, NULL);
+    return serve(fds, count, timeout_ms < 0 ? NULL : &timeout, NULL, false);
 }

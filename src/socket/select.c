@@ -30,6 +30,7 @@
 struct select_wait {
     struct hqq_waiting wait; /* first */
     int count;
+    bool is_pselect; /* the program's call */
     fd_set *sets[3];
     size_t words;                   /* of each set that the caller has */
     size_t kept;                    /* of these are copied, and looked at */
@@ -73,7 +74,13 @@ static int call(struct hqq_waiting *wait, const struct timespec *span)
         if (select->sets[i])
             memcpy(select->sets[i], select->wanted[i], select->kept * sizeof(uint64_t));
     }
-    return hqq_libc.pselect(select->count, select->sets[0], select->sets[1], select->sets[2], span, wait->mask);
+    if (select->is_pselect || !hqq_filter_is_set())
+        return hqq_libc.pselect(select->count, select->sets[0], select->sets[1], select->sets[2], span, wait->mask);
+    /* A filter may allow nothing but the program's own call. */
+    struct timeval left = {0};
+    if (span)
+        left = (struct timeval){.tv_sec = span->tv_sec, .tv_usec = span->tv_nsec / 1000};
+    return hqq_libc.select(select->count, select->sets[0], select->sets[1], select->sets[2], span ? &left : NULL);
 }
 
 /* The kernel has been asked with no time-out, so what was asked for is gone from the set. */
@@ -89,31 +96,6 @@ static int merge(struct hqq_waiting *wait, int found)
 }
 
 static const struct hqq_waiting_adapter adapter = {.next = next, .mark = mark, .call = call, .merge = merge};
-
-/* Under a filter: what the rings hold is all that is told of, if they hold something. */
-static int find_in_rings(struct select_wait *select)
-{
-    int found = 0;
-    for (size_t i = 0; i < select->kept && select->sets[0]; i++) {
-        for (uint64_t word = select->wanted[0][i]; word != 0; word &= word - 1) {
-            int fd = (int)(i * WORD_BITS) + __builtin_ctzll(word);
-            struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
-            if (!endpoint || hqq_receive_is_kernels(endpoint))
-                continue;
-            mark(&select->wait, (size_t)fd + 1);
-            found++;
-        }
-    }
-    if (found == 0)
-        return 0;
-    for (int i = 0; i < 3; i++) {
-        if (select->sets[i])
-            memset(select->sets[i], 0, select->words * sizeof(uint64_t));
-    }
-    if (select->sets[0])
-        memcpy(select->sets[0], select->marked, select->kept * sizeof(uint64_t));
-    return found;
-}
 
 /* True if the caller waits for input of endpoints, or of epoll sets that have some; then the wait can be run. */
 static bool begin(struct select_wait *select, int count, fd_set *reading, fd_set *writing, fd_set *special)
@@ -176,10 +158,7 @@ int hqq_pselect(int count, fd_set *reading, fd_set *writing, fd_set *special, co
         return hqq_face(hqq_named_pselect(count, reading, writing, special, timeout, mask, hqq_poll_sockets));
     if (!begin(&select, count, reading, writing, special))
         return hqq_libc.pselect(count, reading, writing, special, timeout, mask);
-    if (hqq_filter_is_set()) {
-        int found = find_in_rings(&select);
-        return found != 0 ? found : hqq_libc.pselect(count, reading, writing, special, timeout, mask);
-    }
+    select.is_pselect = true;
     select.wait.mask = mask;
     select.wait.is_now |= timeout && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
     select.wait.until_ns = select.wait.is_now ? 0 : hqq_deadline_in(timeout);
@@ -202,10 +181,6 @@ int hqq_select(int count, fd_set *reading, fd_set *writing, fd_set *special, str
     bool is_named = !is_bad && has_named(count, reading, writing, special);
     if (is_bad || (!is_named && !begin(&select, count, reading, writing, special)))
         return hqq_libc.select(count, reading, writing, special, timeout);
-    if (hqq_filter_is_set() && !is_named) {
-        int found = find_in_rings(&select);
-        return found != 0 ? found : hqq_libc.select(count, reading, writing, special, timeout);
-    }
     uint64_t until = HQQ_FOREVER;
     bool is_now = timeout && timeout->tv_sec == 0 && timeout->tv_usec == 0;
     if (timeout) {

@@ -23,6 +23,12 @@ const struct timespec *hqq_waiting_span(uint64_t until_ns, struct timespec *left
     return left;
 }
 
+int hqq_waiting_ms(uint64_t span_ns)
+{
+    uint64_t ms = span_ns / HQQ_NS_PER_MS + (span_ns % HQQ_NS_PER_MS != 0);
+    return span_ns == HQQ_FOREVER ? -1 : ms < INT32_MAX ? (int)ms : INT32_MAX;
+}
+
 bool hqq_waiting_is_valid(const struct timespec *timeout)
 {
     return !timeout || (!hqq_is_bad_address(timeout, sizeof(*timeout)) && timeout->tv_sec >= 0 &&

@@ -66,6 +66,9 @@ int hqq_waiting_run(struct hqq_waiting *wait);
 /* What is left until a deadline; NULL for ever. */
 const struct timespec *hqq_waiting_span(uint64_t until_ns, struct timespec *left);
 
+/* The same for calls that take milliseconds: rounded up; -1 for ever. */
+int hqq_waiting_ms(uint64_t span_ns);
+
 /* True if the kernel would take this time-out. NULL is one. */
 bool hqq_waiting_is_valid(const struct timespec *timeout);
 
