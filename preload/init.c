@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "preload/fault.h"
 #include "preload/sys.h"
+#include "runtime/config.h"
 #include "runtime/filter.h"
 #include "runtime/memlock.h"
 #include "socket/init.h"
@@ -32,6 +34,8 @@ __attribute__((constructor)) static void start(void)
     pthread_atfork(hqq_socket_fork_prepare, hqq_socket_fork_parent, begin_child);
     /* Release: who sees the gate open finds all of the above done. Pairs with hqq_preload_is_ready(). */
     hqq_store32_release(&hqq_preload_ready, 1);
+    if (hqq_config_is_enabled())
+        hqq_fault_begin();
     errno = saved;
 }
 

@@ -7,7 +7,8 @@
  * action or the new one; there is no table by signal that could disagree, no lock, and nothing to do at a fork or for
  * SA_RESETHAND. A program with more functions than trampolines has the rest called directly, and not counted.
  *
- * Flags and masks are the program's. Whoever asks is told the program's function. Async-signal-safe.
+ * Flags and masks are the program's. Whoever asks is told the program's function. Where it has the default for a fault it is
+ * ours that stands there (fault.h). Async-signal-safe.
  */
 #include "preload/hook.h"
 
@@ -16,7 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "preload/fault.h"
 #include "preload/signal.h"
+#include "runtime/config.h"
 #include "runtime/handlers.h"
 
 /* As the kernel calls it, whether the handler asks for three arguments or not: some read them without SA_SIGINFO. */
@@ -47,6 +50,8 @@ static inline void *as_pointer(handler_fn *function)
 
 static inline void run(int kind, int n, int signal, siginfo_t *info, void *context)
 {
+    if (__builtin_expect(hqq_fault_repair(signal, context), 0))
+        return;
     hqq_handlers_count(kind == INTERRUPTING);
     /* Acquire: pairs with the exchange in trampoline_for(), which came before the trampoline was installed. */
     as_function(hqq_load_pointer_acquire(&functions[kind][n]))(signal, info, context);
@@ -91,6 +96,8 @@ static bool is_handler(const void *function)
 
 void *hqq_signal_untrampolined(void *installed)
 {
+    if (installed == as_pointer(hqq_fault_default))
+        return NULL; /* SIG_DFL */
     for (int kind = 0; is_handler(installed) && kind < 2; kind++) {
         for (int n = 0; n < TRAMPOLINES; n++) {
             if (as_pointer(trampolines[kind][n]) == installed)
@@ -120,19 +127,46 @@ static void *trampoline_for(void *function, int kind)
 
 /* ---- sigaction --------------------------------------------------------------------------------------------------- */
 
+/* libc's own: it returns through a function that libc gives. */
+#ifndef SA_RESTORER
+#define SA_RESTORER 0x04000000
+#endif
+
+#define FAULT_FLAGS (SA_SIGINFO | SA_ONSTACK)
+
+static bool is_fault(int signal)
+{
+    return (signal == SIGSEGV || signal == SIGBUS) && hqq_config_is_enabled();
+}
+
+/* What the kernel gets. */
+static struct sigaction changed_for(int signal, const struct sigaction *action)
+{
+    struct sigaction changed = *action;
+    if (is_fault(signal) && hqq_signal_untrampolined(as_pointer(action->sa_sigaction)) == NULL) {
+        changed.sa_sigaction = hqq_fault_default;
+        changed.sa_flags |= FAULT_FLAGS;
+        changed.sa_flags &= ~(SA_NODEFER | (int)SA_RESETHAND);
+    } else {
+        changed.sa_sigaction = as_function(trampoline_for(as_pointer(action->sa_sigaction),
+                                                          action->sa_flags & SA_RESTART ? RESTARTING : INTERRUPTING));
+    }
+    return changed;
+}
+
 static int act(int signal, const struct sigaction *action, struct sigaction *ret_old)
 {
     struct sigaction changed;
     if (!hqq_preload_is_ready())
         return HQQ_REAL(sigaction)(signal, action, ret_old);
-    if (action != NULL) {
-        changed = *action;
-        changed.sa_sigaction = as_function(trampoline_for(as_pointer(action->sa_sigaction),
-                                                          action->sa_flags & SA_RESTART ? RESTARTING : INTERRUPTING));
-    }
+    if (action != NULL)
+        changed = changed_for(signal, action);
     int result = HQQ_REAL(sigaction)(signal, action != NULL ? &changed : NULL, ret_old);
-    if (result == 0 && ret_old != NULL)
+    if (result == 0 && ret_old != NULL) {
+        if (ret_old->sa_sigaction == hqq_fault_default)
+            ret_old->sa_flags &= ~(FAULT_FLAGS | SA_RESTORER);
         ret_old->sa_sigaction = as_function(hqq_signal_untrampolined(as_pointer(ret_old->sa_sigaction)));
+    }
     return result;
 }
 
@@ -180,6 +214,10 @@ static hqq_real_handler *install(hqq_real_handler *(*real)(int, hqq_real_handler
     if (!hqq_preload_is_ready())
         return real(signal, function);
     hqq_real_handler *old = real(signal, plain(trampoline_for(pointer_to(function), kind)));
+    if (function == SIG_DFL && old != SIG_ERR && is_fault(signal)) {
+        const struct sigaction by_default = {.sa_handler = SIG_DFL};
+        act(signal, &by_default, NULL);
+    }
     return plain(hqq_signal_untrampolined(pointer_to(old)));
 }
 

@@ -118,6 +118,8 @@ size_t hqq_rx_copy(const struct hqq_channel *channel, const struct hqq_datagram 
     for (uint64_t i = 0; i < datagram->slots; i++) {
         uint64_t piece = left < ring->buffer_size ? left : ring->buffer_size;
         size_t done = hqq_cursor_copy_to(&cursor, hqq_ring_buffer(ring, datagram->position + i), piece);
+        if (__builtin_expect(done == HQQ_CURSOR_FAULT, 0))
+            return HQQ_CURSOR_FAULT;
         copied += done;
         left -= piece;
         if (done < piece)

@@ -44,7 +44,8 @@ uint64_t hqq_rx_bound(const struct hqq_channel *channel);
  */
 bool hqq_rx_take(struct hqq_channel *channel, const struct hqq_datagram *datagram);
 
-/* Copies it, as far as the vectors go. Returns how many bytes. Before hqq_rx_release(). */
+/* Copies it, as far as the vectors go. Returns how many bytes; HQQ_CURSOR_FAULT (cursor.h): some can't be written. Before
+ * hqq_rx_release(). */
 size_t hqq_rx_copy(const struct hqq_channel *channel, const struct hqq_datagram *datagram, const struct iovec *parts,
                    size_t count);
 

@@ -27,7 +27,15 @@ static void store_slot(const struct hqq_ring *ring, uint64_t position, const str
     hqq_store_relaxed(hqq_ring_seq(ring, position), position + 1); /* visible by w */
 }
 
-static void fill_chunks(struct hqq_channel *channel, uint64_t position, struct hqq_cursor *cursor, uint64_t length,
+/* What was not published is as if it had not been begun. */
+static bool undo(const struct hqq_ring *ring, uint64_t from, uint64_t to)
+{
+    for (uint64_t position = from; position != to; position++)
+        hqq_store_relaxed(hqq_ring_seq(ring, position), position);
+    return false;
+}
+
+static bool fill_chunks(struct hqq_channel *channel, uint64_t position, struct hqq_cursor *cursor, uint64_t length,
                         bool is_in_place)
 {
     const struct hqq_ring *ring = &channel->tx;
@@ -40,28 +48,28 @@ static void fill_chunks(struct hqq_channel *channel, uint64_t position, struct h
             .opcode = HQQ_OPCODE_CONN_COPY,
             .operand = {0, message, length, i * ring->buffer_size, piece, flags, 0},
         };
-        if (!is_in_place)
-            hqq_cursor_copy_from(cursor, hqq_ring_buffer(ring, position + i), piece);
+        if (!is_in_place && !hqq_cursor_copy_from(cursor, hqq_ring_buffer(ring, position + i), piece))
+            return undo(ring, position, position + i);
         store_slot(ring, position + i, &packet);
     }
+    return true;
 }
 
-void hqq_tx_fill(struct hqq_channel *channel, uint64_t position, const struct iovec *parts, size_t count,
+bool hqq_tx_fill(struct hqq_channel *channel, uint64_t position, const struct iovec *parts, size_t count,
                  uint64_t length, bool is_in_place)
 {
     const struct hqq_ring *ring = &channel->tx;
     struct hqq_cursor cursor = {.part = parts, .parts = count};
-    if (__builtin_expect(length - 1 >= ring->buffer_size, 0)) { /* longer, or empty */
-        fill_chunks(channel, position, &cursor, length, is_in_place);
-        return;
-    }
-    if (__builtin_expect(!is_in_place, 1))
-        hqq_cursor_copy_from(&cursor, hqq_ring_buffer(ring, position), length);
+    if (__builtin_expect(length - 1 >= ring->buffer_size, 0)) /* longer, or empty */
+        return fill_chunks(channel, position, &cursor, length, is_in_place);
+    if (__builtin_expect(!is_in_place && !hqq_cursor_copy_from(&cursor, hqq_ring_buffer(ring, position), length), 0))
+        return false;
     const struct hqq_packet packet = {
         .opcode = HQQ_OPCODE_COPY,
         .operand = {position + 1, position & ring->mask, length},
     };
     store_slot(ring, position, &packet);
+    return true;
 }
 
 enum hqq_tx_outcome hqq_tx_publish(struct hqq_channel *channel, uint64_t position, uint64_t end)

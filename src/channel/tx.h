@@ -37,8 +37,9 @@ static inline uint64_t hqq_tx_position(const struct hqq_channel *channel)
     return hqq_load_relaxed(hqq_ring_w(&channel->tx));
 }
 
-/* Puts a datagram into free slots from a position on; its payload is there already if is_in_place. Nothing of it shows. */
-void hqq_tx_fill(struct hqq_channel *channel, uint64_t position, const struct iovec *parts, size_t count,
+/* Puts a datagram into free slots from a position on; its payload is there already if is_in_place. Nothing of it shows. False:
+ * the vectors can't be read, and the slots are as they were. */
+bool hqq_tx_fill(struct hqq_channel *channel, uint64_t position, const struct iovec *parts, size_t count,
                  uint64_t length, bool is_in_place);
 
 enum hqq_tx_outcome {

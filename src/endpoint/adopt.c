@@ -240,7 +240,7 @@ struct hqq_object *hqq_adopt_for_address(int fd, const struct sockaddr *address,
         if (known || hqq_fd_get(fd) != &hqq_adopt_candidate)
             return known;
     }
-    if (!address || hqq_is_bad_address(address, length) || length <= offsetof(struct sockaddr_un, sun_path) ||
+    if (!address || hqq_is_unreadable(address, length) || length <= offsetof(struct sockaddr_un, sun_path) ||
         length > sizeof(struct sockaddr_un) || address->sa_family != AF_UNIX)
         return NULL;
     const struct hqq_rule *rule = hqq_config_match(address, length);

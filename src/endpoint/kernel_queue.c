@@ -4,12 +4,12 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <string.h>
 
 #include "base/point.h"
 #include "channel/handshake.h"
 #include "endpoint/deadline.h"
 #include "endpoint/validation.h"
+#include "runtime/cursor.h"
 #include "runtime/frame.h"
 #include "runtime/kernel.h"
 #include "runtime/ticks.h"
@@ -41,13 +41,14 @@ static void widen(const struct msghdr *app, struct widened *widened)
     }
 }
 
-/* What the app is to see of what came. */
-static void narrow(struct msghdr *app, struct widened *widened, bool was_challenge)
+/* What the app is to see of what came. False: the name can't be written. */
+static bool narrow(struct msghdr *app, struct widened *widened, bool was_challenge)
 {
     struct msghdr *wide = &widened->message;
+    bool is_told = true;
     if (app->msg_name && wide->msg_name == &widened->name)
-        memcpy(app->msg_name, &widened->name,
-               wide->msg_namelen < app->msg_namelen ? wide->msg_namelen : app->msg_namelen);
+        is_told = hqq_app_write(app->msg_name, &widened->name,
+                                wide->msg_namelen < app->msg_namelen ? wide->msg_namelen : app->msg_namelen);
     app->msg_namelen = wide->msg_namelen;
     app->msg_flags = wide->msg_flags;
     bool is_lost = wide->msg_control == widened->control && wide->msg_controllen != 0;
@@ -56,19 +57,21 @@ static void narrow(struct msghdr *app, struct widened *widened, bool was_challen
         app->msg_flags |= MSG_CTRUNC;
     }
     app->msg_controllen = is_lost || was_challenge ? 0 : wide->msg_controllen;
+    return is_told;
 }
 
-static void note_challenge(const struct hqq_receiving *receiving, struct widened *widened, ssize_t result)
+/* Returns the result. */
+static ssize_t note_challenge(const struct hqq_receiving *receiving, struct widened *widened, ssize_t result)
 {
     bool was_challenge = false;
     if (result >= 0 && widened->message.msg_controllen != 0)
         was_challenge = hqq_validation_take(receiving->endpoint, &widened->message, (receiving->flags & MSG_PEEK) != 0);
     if (result < 0)
-        return;
+        return result;
     uint32_t expected = hqq_load32_relaxed(&receiving->endpoint->keys_expected);
     if (expected != 0 && (receiving->flags & MSG_PEEK) == 0)
         hqq_store32_relaxed(&receiving->endpoint->keys_expected, expected - 1);
-    narrow(receiving->message, widened, was_challenge);
+    return narrow(receiving->message, widened, was_challenge) ? result : -EFAULT;
 }
 
 bool hqq_kernel_queue_is_empty(int fd)
@@ -104,7 +107,7 @@ ssize_t hqq_kernel_queue_pop(const struct hqq_receiving *receiving)
     } else {
         widen(receiving->message, &widened);
         result = pop_with(receiving, &widened.message);
-        note_challenge(receiving, &widened, result);
+        result = note_challenge(receiving, &widened, result);
     }
     if (result >= 0)
         hqq_add_relaxed(&receiving->endpoint->counters->received_kernel, 1);
@@ -161,7 +164,7 @@ ssize_t hqq_kernel_queue_receive(const struct hqq_receiving *receiving, bool *re
         call_counted(endpoint, receiving->fd, is_wide ? &widened.message : receiving->message, receiving->flags);
     *ret_has_slept = hqq_ticks_are_due(hqq_ticks(), began, HQQ_BET_AWAKE_US);
     if (__builtin_expect(is_wide, 0))
-        note_challenge(receiving, &widened, result);
+        result = note_challenge(receiving, &widened, result);
     if (result >= 0)
         hqq_add_relaxed(&endpoint->counters->received_kernel, 1);
     return result;

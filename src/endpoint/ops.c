@@ -73,17 +73,16 @@ static void note_flags(void *object, int fd, int flags)
 static int control(void *object, int fd, unsigned long request, void *argument)
 {
     struct hqq_endpoint *endpoint = object;
-    bool is_length = (request == FIONREAD || request == SIOCOUTQ) && !hqq_is_bad_address(argument, sizeof(int));
     size_t length;
-    if (request == FIONREAD && is_length && hqq_load32_relaxed(&endpoint->is_busy) != 0 &&
+    if (request == FIONREAD && hqq_load32_relaxed(&endpoint->is_busy) != 0 &&
         hqq_receive_next_length(endpoint, fd, &length)) {
-        *(int *)argument = (int)length;
-        return 0;
+        int bytes = (int)length;
+        return hqq_app_write(argument, &bytes, sizeof(bytes)) ? 0 : -EFAULT;
     }
     int result = hqq_libc.ioctl(fd, request, argument);
     if (result < 0)
         return -errno;
-    if (request == SIOCOUTQ && is_length)
+    if (request == SIOCOUTQ)
         *(int *)argument = hqq_destinations_unread(endpoint, *(int *)argument);
     if (request == FIONBIO || request == FIOASYNC)
         note_flags(endpoint, fd, hqq_libc.fcntl(fd, F_GETFL));

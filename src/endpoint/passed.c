@@ -9,7 +9,7 @@
 void hqq_passed_each(const struct msghdr *message, void (*see)(int fd))
 {
     struct msghdr copy = *message;
-    if (hqq_is_bad_address(copy.msg_control, copy.msg_controllen))
+    if (hqq_is_unreadable(copy.msg_control, copy.msg_controllen))
         return;
     for (struct cmsghdr *header = CMSG_FIRSTHDR(&copy); header; header = CMSG_NXTHDR(&copy, header)) {
         if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS || header->cmsg_len < CMSG_LEN(0))

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <string.h>
 
 #include <hqq/link.h>
 
@@ -37,21 +36,25 @@
 
 /* ---- From a ring ------------------------------------------------------------------------------------------------ */
 
-static void tell_name(const struct hqq_channel *channel, struct msghdr *message)
+/* False: it can't be written. */
+static bool tell_name(const struct hqq_channel *channel, struct msghdr *message)
 {
     if (!message->msg_name)
-        return;
+        return true;
     size_t length = channel->name_length < message->msg_namelen ? channel->name_length : message->msg_namelen;
-    memcpy(message->msg_name, &channel->name, length);
+    if (!hqq_app_write(message->msg_name, &channel->name, length))
+        return false;
     message->msg_namelen = channel->name_length;
+    return true;
 }
 
-/* What recvmsg() says of a datagram of which so much was copied. */
+/* What recvmsg() says of a datagram of which so much was copied, or that met a bad address. */
 static ssize_t tell(const struct hqq_receiving *receiving, const struct hqq_channel *channel, size_t length,
                     size_t copied)
 {
     struct msghdr *message = receiving->message;
-    tell_name(channel, message);
+    if (__builtin_expect(copied == HQQ_CURSOR_FAULT || !tell_name(channel, message), 0))
+        return -EFAULT;
     message->msg_controllen = 0;
     message->msg_flags = copied < length ? MSG_TRUNC : 0;
     if (receiving->flags & MSG_CMSG_CLOEXEC)

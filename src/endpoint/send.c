@@ -191,8 +191,10 @@ static bool send_through_ring(struct sending *sending, uint64_t ticks)
     uint64_t slots = hqq_channel_slots(&channel->tx, sending->length);
     uint64_t position = hqq_tx_position(channel);
     bool is_in_place = sending->reserved == channel && position == sending->position;
-    hqq_tx_fill(channel, position, sending->message->msg_iov, sending->message->msg_iovlen, sending->length,
-                is_in_place);
+    if (__builtin_expect(!hqq_tx_fill(channel, position, sending->message->msg_iov, sending->message->msg_iovlen,
+                                      sending->length, is_in_place),
+                         0))
+        return false;                                                 /* the kernel says EFAULT */
     if (__builtin_expect(!hqq_endpoint_is_own(sending->endpoint), 0)) /* a handler has forked, and this is the child */
         return false;
     sending->published_from = position;
@@ -225,6 +227,8 @@ static struct hqq_destination *destination_of(struct hqq_endpoint *endpoint, con
         return NULL;
     if (!message->msg_name || message->msg_namelen == 0)
         return endpoint->peer;
+    if (hqq_is_unreadable(message->msg_name, message->msg_namelen))
+        return NULL;
     return hqq_destinations_find(endpoint, message->msg_name, message->msg_namelen);
 }
 

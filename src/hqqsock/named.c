@@ -17,7 +17,6 @@ hqq_atomic_u32 hqq_named_count;
 const struct hqq_ops hqq_named_ops = {
     .family = HQQ_FAMILY_HQQ,
     .address_max = UINT32_MAX,
-    .is_unseen = true,
     .send = hqq_named_send,
     .receive = hqq_named_receive,
     .reserve = hqq_named_reserve,

@@ -167,7 +167,7 @@ void hqq_named_epoll_reset_lock(void);
 int hqq_named_error(const struct hqq_named *named, int result);
 
 /* Copies a name out as the kernel does: what fits, and its whole length. */
-void hqq_named_tell(const struct hqq_link *link, struct sockaddr *address, socklen_t *length);
+bool hqq_named_tell(const struct hqq_link *link, struct sockaddr *address, socklen_t *length);
 
 /* Whether an address is that of the link's other end: 0 or -errno. */
 int hqq_named_check_address(const struct hqq_link *link, const struct sockaddr *address, socklen_t length);

@@ -68,7 +68,10 @@ static int send_one(struct hqq_named *named, int fd, const struct msghdr *messag
     hqq_named_wait_end(&wait);
     if (result != 0)
         return hqq_named_error(named, result);
-    hqq_cursor_copy_from(&cursor, slot.data, length);
+    if (!hqq_cursor_copy_from(&cursor, slot.data, length)) {
+        (void)hqq_link_abort(link, &slot, 0);
+        return -EFAULT;
+    }
     (void)hqq_link_commit(link, &slot, length);
     return 0;
 }
@@ -151,13 +154,16 @@ static int receive_one(struct hqq_named *named, int fd, struct taking *taking, i
     return result != 0 ? hqq_named_error(named, result) : 0;
 }
 
-static void fill_in(const struct taking *taking, const struct hqq_link *link, int flags)
+/* False: a bad address. */
+static bool fill_in(const struct taking *taking, const struct hqq_link *link, int flags)
 {
     struct msghdr *message = taking->message;
-    if (message->msg_name)
-        hqq_named_tell(link, message->msg_name, &message->msg_namelen);
+    if (taking->copied == HQQ_CURSOR_FAULT ||
+        (message->msg_name && !hqq_named_tell(link, message->msg_name, &message->msg_namelen)))
+        return false;
     message->msg_controllen = 0;
     message->msg_flags = (taking->copied < taking->length ? MSG_TRUNC : 0) | (flags & MSG_CMSG_CLOEXEC);
+    return true;
 }
 
 ssize_t hqq_named_receive(void *object, int fd, struct msghdr *message, int flags)
@@ -175,7 +181,8 @@ ssize_t hqq_named_receive(void *object, int fd, struct msghdr *message, int flag
     struct hqq_link *link = hqq_named_link(named);
     result = link ? receive_one(named, fd, &taking, flags) : -ENOTCONN;
     if (result == 0) {
-        fill_in(&taking, link, flags);
+        if (!fill_in(&taking, link, flags))
+            result = -EFAULT;
         if (hqq_load32_acquire(&named->is_closed) == 0)
             hqq_named_settle(named, fd, false);
     }

@@ -26,7 +26,7 @@ static int name_of(const struct sockaddr *address, socklen_t length, char name[s
 {
     if (length < sizeof(sa_family_t) || length > sizeof(struct sockaddr_hqq))
         return -EINVAL;
-    if (!address || hqq_is_bad_address(address, length))
+    if (!address || hqq_is_unreadable(address, length))
         return -EFAULT;
     if (address->sa_family != AF_HQQ)
         return -EAFNOSUPPORT;
@@ -55,7 +55,7 @@ int hqq_named_check_address(const struct hqq_link *link, const struct sockaddr *
     return strcmp(without_slash(name), remote.name) == 0 ? 0 : -ENOTCONN;
 }
 
-void hqq_named_tell(const struct hqq_link *link, struct sockaddr *address, socklen_t *length)
+bool hqq_named_tell(const struct hqq_link *link, struct sockaddr *address, socklen_t *length)
 {
     struct sockaddr_hqq whole = {.shqq_family = AF_HQQ};
     socklen_t bytes = NAME_OFFSET;
@@ -66,21 +66,22 @@ void hqq_named_tell(const struct hqq_link *link, struct sockaddr *address, sockl
         memcpy(whole.shqq_name, own.name, count);
         bytes += (socklen_t)count + 1;
     }
-    memcpy(address, &whole, bytes < *length ? bytes : *length);
+    bool is_told = hqq_app_write(address, &whole, bytes < *length ? bytes : *length);
     *length = bytes;
+    return is_told;
 }
 
 int hqq_named_get_name(void *object, int fd, bool of_peer, struct sockaddr *address, socklen_t *length)
 {
-    if (!length || hqq_is_bad_address(length, sizeof(*length)) || hqq_is_bad_address(address, *length))
+    if (!length || hqq_is_unreadable(length, sizeof(*length)) || hqq_is_unreadable(address, *length))
         return -EFAULT;
     struct hqq_named *named = object;
     if (!hqq_named_enter(named, fd))
         return -EBADF;
     struct hqq_link *link = hqq_named_link(named);
     int result = of_peer && !link ? -ENOTCONN : 0;
-    if (result == 0)
-        hqq_named_tell(link, address, length);
+    if (result == 0 && !hqq_named_tell(link, address, length))
+        result = -EFAULT;
     hqq_named_drop(named);
     return result;
 }

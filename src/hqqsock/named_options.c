@@ -59,7 +59,7 @@ static int set_own(struct hqq_named *named, int option, const void *value, sockl
         return -ENOPROTOOPT;
     if (length != sizeof(number))
         return -EINVAL;
-    if (hqq_is_bad_address(value, length))
+    if (hqq_is_unreadable(value, length))
         return -EFAULT;
     memcpy(&number, value, sizeof(number));
     if (!is_possible(option, number))
@@ -138,7 +138,7 @@ int hqq_named_get_option(void *object, int fd, int level, int option, void *valu
     bool is_domain = level == SOL_SOCKET && option == SO_DOMAIN;
     if (level != SOL_HQQ && !is_domain)
         return hqq_libc.getsockopt(fd, level, option, value, length) != 0 ? -errno : 0;
-    if (hqq_is_bad_address(length, sizeof(*length)) || hqq_is_bad_address(value, *length))
+    if (hqq_is_unreadable(length, sizeof(*length)) || hqq_is_unreadable(value, *length))
         return -EFAULT;
     if (is_domain) {
         int domain = AF_HQQ;
@@ -192,7 +192,7 @@ int hqq_named_ioctl(void *object, int fd, unsigned long request, void *argument)
             hqq_named_note_flags(object, fd, hqq_libc.fcntl(fd, F_GETFL));
         return 0;
     }
-    if (hqq_is_bad_address(argument, sizeof(int)))
+    if (hqq_is_unreadable(argument, sizeof(int)))
         return -EFAULT;
     struct hqq_named *named = object;
     if (!hqq_named_enter(named, fd))

@@ -1,6 +1,6 @@
 /*
- * Moving bytes between the app's vectors and slots. The vectors are the app's and are trusted as far as memcpy() trusts
- * its arguments; bad addresses that can be told cheaply are told, so that the kernel may say EFAULT.
+ * Moving bytes between the app's vectors and slots. The addresses are the app's, and may be bad: bytes are copied under a guard
+ * (platform/guard.h), and what is to be read before is looked at first, so that the kernel may say EFAULT.
  */
 #ifndef HQQ_RUNTIME_CURSOR_H
 #define HQQ_RUNTIME_CURSOR_H
@@ -9,8 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 #include <sys/uio.h>
+
+#include "platform/guard.h"
 
 /* A place in a vector. */
 struct hqq_cursor {
@@ -24,11 +25,23 @@ static inline bool hqq_is_bad_address(const void *address, size_t length)
     return length != 0 && ((uintptr_t)address < 4096 || (uintptr_t)address >= (uintptr_t)INTPTR_MAX + 1 - length);
 }
 
+/* True if the app's structure can't be read. */
+static inline bool hqq_is_unreadable(const void *address, size_t length)
+{
+    return hqq_is_bad_address(address, length) || !hqq_guard_is_readable(address, length);
+}
+
+/* Copies to the app's structure. False: it can't be written. */
+static inline bool hqq_app_write(void *to, const void *from, size_t length)
+{
+    return !hqq_is_bad_address(to, length) && hqq_guard_copy(to, from, length);
+}
+
 /* The bytes of a vector; false if the kernel would refuse it. */
 static inline bool hqq_vector_length(const struct iovec *parts, size_t count, size_t *ret_length)
 {
     size_t length = 0;
-    if (count > IOV_MAX || (count != 0 && hqq_is_bad_address(parts, sizeof(*parts))))
+    if (count > IOV_MAX || (count != 0 && hqq_is_unreadable(parts, count * sizeof(*parts))))
         return false;
     for (size_t i = 0; i < count; i++) {
         if (parts[i].iov_len > SSIZE_MAX - length || hqq_is_bad_address(parts[i].iov_base, parts[i].iov_len))
@@ -46,7 +59,7 @@ static inline bool hqq_vector_length(const struct iovec *parts, size_t count, si
 static inline bool hqq_vector_has_null(const struct iovec *parts, size_t count, size_t *ret_before)
 {
     size_t length = 0, before = count;
-    if (count > IOV_MAX || (count != 0 && hqq_is_bad_address(parts, sizeof(*parts))))
+    if (count > IOV_MAX || (count != 0 && hqq_is_unreadable(parts, count * sizeof(*parts))))
         return false;
     for (size_t i = count; i-- > 0;) {
         bool is_null = parts[i].iov_len != 0 && (uintptr_t)parts[i].iov_base < 4096;
@@ -61,15 +74,15 @@ static inline bool hqq_vector_has_null(const struct iovec *parts, size_t count, 
     return before != count;
 }
 
-/* Copies length bytes, which the vector has, out of it. */
-static inline void hqq_cursor_copy_from(struct hqq_cursor *cursor, void *to, size_t length)
+/* Copies length bytes, which the vector has, out of it. False: some can't be read. */
+static inline bool hqq_cursor_copy_from(struct hqq_cursor *cursor, void *to, size_t length)
 {
     unsigned char *at = to;
     while (length > 0) {
         size_t left = cursor->part->iov_len - cursor->offset;
         size_t piece = left < length ? left : length;
-        if (piece != 0)
-            memcpy(at, (const unsigned char *)cursor->part->iov_base + cursor->offset, piece);
+        if (piece != 0 && !hqq_guard_copy(at, (const unsigned char *)cursor->part->iov_base + cursor->offset, piece))
+            return false;
         at += piece;
         length -= piece;
         cursor->offset += piece;
@@ -78,9 +91,12 @@ static inline void hqq_cursor_copy_from(struct hqq_cursor *cursor, void *to, siz
             cursor->offset = 0;
         }
     }
+    return true;
 }
 
-/* Copies up to length bytes into the vector, as far as it goes. Returns how many. */
+#define HQQ_CURSOR_FAULT SIZE_MAX
+
+/* Copies up to length bytes into the vector, as far as it goes. Returns how many; HQQ_CURSOR_FAULT: some can't be written. */
 static inline size_t hqq_cursor_copy_to(struct hqq_cursor *cursor, const void *from, size_t length)
 {
     const unsigned char *at = from;
@@ -88,8 +104,8 @@ static inline size_t hqq_cursor_copy_to(struct hqq_cursor *cursor, const void *f
     while (copied < length && cursor->parts > 0) {
         size_t left = cursor->part->iov_len - cursor->offset;
         size_t piece = left < length - copied ? left : length - copied;
-        if (piece != 0)
-            memcpy((unsigned char *)cursor->part->iov_base + cursor->offset, at + copied, piece);
+        if (piece != 0 && !hqq_guard_copy((unsigned char *)cursor->part->iov_base + cursor->offset, at + copied, piece))
+            return HQQ_CURSOR_FAULT;
         copied += piece;
         cursor->offset += piece;
         if (cursor->offset == cursor->part->iov_len) {

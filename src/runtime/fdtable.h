@@ -44,7 +44,6 @@ struct hqq_object {
 struct hqq_ops {
     enum hqq_family family;
     socklen_t address_max; /* longer addresses are the kernel's to refuse */
-    bool is_unseen;        /* the kernel has no datagrams of it, so it can't say what is wrong with a receive */
 
     /* Marks: what serves the descriptor, now that it is to send to this address; or NULL. */
     struct hqq_object *(*adopt)(int fd, const struct sockaddr *address, socklen_t length);

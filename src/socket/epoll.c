@@ -300,7 +300,7 @@ static int wait_in(struct hqq_epoll_set *set, struct asked *asked)
 static bool is_sound(const struct epoll_event *events, int max)
 {
     return max > 0 && max <= INT32_MAX / (int)sizeof(*events) &&
-           !hqq_is_bad_address(events, (size_t)max * sizeof(*events));
+           (uintptr_t)events <= (uintptr_t)INTPTR_MAX - (size_t)max * sizeof(*events);
 }
 
 static struct hqq_epoll_set *set_of(int epoll, const struct epoll_event *events, int max)
@@ -367,9 +367,25 @@ static bool found_only_knocks(const struct asked *asked, int *result)
 
 /* ---- The calls ----------------------------------------------------------------------------------------------------- */
 
+/* The kernel finds that there is no place for events once it has one. */
+static bool serve_without_place(const struct asked *asked, int *ret_found)
+{
+    struct epoll_event nowhere;
+    struct asked one = *asked;
+    one.events = &nowhere;
+    one.max = 1;
+    if (!serve_others(&one, ret_found))
+        return false;
+    if (*ret_found > 0)
+        *ret_found = hqq_face(-EFAULT);
+    return true;
+}
+
 /* False: it is the kernel's alone. */
 static bool serve(struct asked *asked, int *ret_found)
 {
+    if (__builtin_expect(hqq_is_unreadable(asked->events, sizeof(*asked->events)), 0))
+        return is_sound(asked->events, asked->max) && serve_without_place(asked, ret_found);
     if (has_named(asked)) {
         *ret_found = wait_named(asked);
         return true;

@@ -72,7 +72,7 @@ ssize_t hqq_write(int fd, const void *data, size_t length)
 
 static bool is_readable_header(const struct msghdr *message)
 {
-    return !hqq_is_bad_address(message, sizeof(*message));
+    return !hqq_is_unreadable(message, sizeof(*message));
 }
 
 /* False: the kernel's, whatever it sends. */
@@ -135,7 +135,7 @@ ssize_t hqq_pwritev2(int fd, const struct iovec *parts, int count, off_t offset,
 /* The kernel's rules: at most UIO_MAXIOV messages; an error after the first is told by the count alone. */
 int hqq_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
-    if (!may_be_served(fd) || count == 0 || hqq_is_bad_address(messages, sizeof(*messages)) ||
+    if (!may_be_served(fd) || count == 0 || hqq_is_unreadable(messages, sizeof(*messages)) ||
         !hqq_lookup_sender(fd, messages->msg_hdr.msg_name, messages->msg_hdr.msg_namelen)) {
         int result = hqq_libc.sendmmsg(fd, messages, count, flags);
         for (int i = 0; i < result && hqq_endpoint_first() && !hqq_ownership_is_borrowed(); i++) {
@@ -177,21 +177,32 @@ ssize_t hqq_recv(int fd, void *data, size_t capacity, int flags)
     return receive(object, fd, data, capacity, flags);
 }
 
+/* What is wrong with where the length of an address is: the kernel finds that out once it has taken the datagram. */
+static int error_of_length(const socklen_t *length)
+{
+    if (hqq_is_unreadable(length, sizeof(*length)))
+        return -EFAULT;
+    return *length > INT_MAX ? -EINVAL : 0;
+}
+
 ssize_t hqq_recvfrom(int fd, void *data, size_t capacity, int flags, struct sockaddr *address,
                      socklen_t *address_length)
 {
     struct hqq_object *object = hqq_lookup_receiver(fd);
-    bool is_bad = address && (hqq_is_bad_address(address_length, sizeof(*address_length)) ||
-                              hqq_is_bad_address(address, *address_length) || *address_length > INT_MAX);
-    if (is_bad && object && object->ops->is_unseen) /* the kernel has no datagram to find that out with */
-        return hqq_face_size(-EFAULT);
-    if (is_bad || !object)
+    if (!object)
         return hqq_libc.recvfrom(fd, data, capacity, flags, address, address_length);
+    if (!address)
+        return receive(object, fd, data, capacity, flags);
+    int error = error_of_length(address_length);
     struct iovec part = {.iov_base = data, .iov_len = capacity};
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_name = address, .msg_namelen = address ? *address_length : 0};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_name = error == 0 ? address : NULL,
+                             .msg_namelen = error == 0 ? *address_length : 0};
     ssize_t result = receive_message(object, fd, &message, flags, true);
-    if (result >= 0 && address)
+    if (result >= 0 && error != 0)
+        return hqq_face_size(error);
+    if (result >= 0)
         *address_length = message.msg_namelen;
     return result;
 }
@@ -199,8 +210,7 @@ ssize_t hqq_recvfrom(int fd, void *data, size_t capacity, int flags, struct sock
 static ssize_t receive_next(int fd, struct msghdr *message, int flags, bool is_first)
 {
     struct hqq_object *object = hqq_lookup_receiver(fd);
-    if (!object || !is_readable_header(message) || message->msg_namelen > INT_MAX ||
-        hqq_is_bad_address(message->msg_name, message->msg_name ? message->msg_namelen : 0))
+    if (!object || !is_readable_header(message) || message->msg_namelen > INT_MAX)
         return hqq_libc.recvmsg(fd, message, flags);
     struct msghdr copy = *message; /* untouched on failure */
     ssize_t result = receive_message(object, fd, &copy, flags, is_first);
@@ -262,7 +272,7 @@ ssize_t hqq_preadv2(int fd, const struct iovec *parts, int count, off_t offset, 
 int hqq_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
 {
     struct hqq_object *object = hqq_lookup_receiver(fd);
-    if (!object || count == 0 || hqq_is_bad_address(messages, sizeof(*messages)))
+    if (!object || count == 0 || hqq_is_unreadable(messages, sizeof(*messages)))
         return hqq_libc.recvmmsg(fd, messages, count, flags, timeout);
     if (timeout && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= 1000000000)) {
         errno = EINVAL;

@@ -162,7 +162,7 @@ static int serve(struct pollfd *fds, nfds_t count, const struct timespec *timeou
 
 int hqq_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
-    if (count == 0 || count > HQQ_FD_MAX || hqq_is_bad_address(fds, count * sizeof(*fds)) ||
+    if (count == 0 || count > HQQ_FD_MAX || hqq_is_unreadable(fds, count * sizeof(*fds)) ||
         !hqq_waiting_is_valid(timeout))
         return hqq_libc.ppoll(fds, count, timeout, mask);
     return serve(fds, count, timeout, mask, true);
@@ -171,7 +171,7 @@ int hqq_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, 
 int hqq_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
     struct timespec timeout = {.tv_sec = timeout_ms / 1000, .tv_nsec = (long)(timeout_ms % 1000) * 1000000};
-    if (count == 0 || count > HQQ_FD_MAX || hqq_is_bad_address(fds, count * sizeof(*fds)))
+    if (count == 0 || count > HQQ_FD_MAX || hqq_is_unreadable(fds, count * sizeof(*fds)))
         return hqq_libc.poll(fds, count, timeout_ms);
     return serve(fds, count, timeout_ms < 0 ? NULL : &timeout, NULL, false);
 }

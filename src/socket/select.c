@@ -108,7 +108,7 @@ static bool begin(struct select_wait *select, int count, fd_set *reading, fd_set
     select->words = ((size_t)count + WORD_BITS - 1) / WORD_BITS;
     select->kept = select->words < KEPT_WORDS ? select->words : KEPT_WORDS;
     for (int i = 0; i < 3; i++) {
-        if (select->sets[i] && hqq_is_bad_address(select->sets[i], select->words * sizeof(uint64_t)))
+        if (select->sets[i] && hqq_is_unreadable(select->sets[i], select->words * sizeof(uint64_t)))
             return false;
     }
     for (int i = 0; i < 3; i++) {
@@ -140,7 +140,7 @@ static bool has_named(int count, fd_set *reading, fd_set *writing, fd_set *speci
     if (__builtin_expect(hqq_load32_relaxed(&hqq_named_count) == 0, 1) || count <= 0 || count > FD_SETSIZE)
         return false;
     for (int i = 0; i < 3; i++) {
-        for (int fd = 0; fd < count && sets[i] && !hqq_is_bad_address(sets[i], ((size_t)count + 63) / 64 * 8); fd++) {
+        for (int fd = 0; fd < count && sets[i] && !hqq_is_unreadable(sets[i], ((size_t)count + 63) / 64 * 8); fd++) {
             if (FD_ISSET(fd, sets[i]) && hqq_named_find(fd))
                 return true;
         }
@@ -177,7 +177,7 @@ int hqq_select(int count, fd_set *reading, fd_set *writing, fd_set *special, str
 {
     struct select_wait select;
     bool is_bad =
-        timeout && (hqq_is_bad_address(timeout, sizeof(*timeout)) || timeout->tv_sec < 0 || timeout->tv_usec < 0);
+        timeout && (hqq_is_unreadable(timeout, sizeof(*timeout)) || timeout->tv_sec < 0 || timeout->tv_usec < 0);
     bool is_named = !is_bad && has_named(count, reading, writing, special);
     if (is_bad || (!is_named && !begin(&select, count, reading, writing, special)))
         return hqq_libc.select(count, reading, writing, special, timeout);

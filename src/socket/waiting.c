@@ -31,7 +31,7 @@ int hqq_waiting_ms(uint64_t span_ns)
 
 bool hqq_waiting_is_valid(const struct timespec *timeout)
 {
-    return !timeout || (!hqq_is_bad_address(timeout, sizeof(*timeout)) && timeout->tv_sec >= 0 &&
+    return !timeout || (!hqq_is_unreadable(timeout, sizeof(*timeout)) && timeout->tv_sec >= 0 &&
                         timeout->tv_nsec >= 0 && timeout->tv_nsec < (long)HQQ_NS_PER_S);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "preload/record.h"
+#include "runtime/config.h"
 #include "runtime/frame.h"
 #include "runtime/libc.h"
 #include "socket/init.h"
@@ -47,6 +48,12 @@ void hqq_record_push_frame(struct hqq_record_frame *space)
     frame->leave = note_left;
     frame->object = NULL;
     hqq_frame_push(frame);
+}
+
+/* Handlers of faults are the program's own. */
+bool hqq_config_is_enabled(void)
+{
+    return false;
 }
 
 void hqq_socket_init(bool is_preload)
