@@ -36,10 +36,17 @@ static void before_exec(void)
         hqq_socket_exec();
 }
 
+static int failed(int result)
+{
+    if (hqq_preload_is_ready())
+        hqq_socket_exec_failed();
+    return result;
+}
+
 HQQ_EXPORT int execve(const char *path, char *const arguments[], char *const environment[])
 {
     before_exec();
-    return hqq_real.execve(path, arguments, environment);
+    return failed(hqq_real.execve(path, arguments, environment));
 }
 
 HQQ_EXPORT int execv(const char *path, char *const arguments[])
@@ -51,7 +58,7 @@ HQQ_EXPORT int execvpe(const char *file, char *const arguments[], char *const en
 {
     before_exec();
     hqq_real_resolve();
-    return hqq_real.execvpe(file, arguments, environment);
+    return failed(hqq_real.execvpe(file, arguments, environment));
 }
 
 HQQ_EXPORT int execvp(const char *file, char *const arguments[])
@@ -62,14 +69,14 @@ HQQ_EXPORT int execvp(const char *file, char *const arguments[])
 HQQ_EXPORT int execveat(int folder, const char *path, char *const arguments[], char *const environment[], int flags)
 {
     before_exec();
-    return hqq_real.execveat(folder, path, arguments, environment, flags);
+    return failed(hqq_real.execveat(folder, path, arguments, environment, flags));
 }
 
 HQQ_EXPORT int fexecve(int fd, char *const arguments[], char *const environment[])
 {
     before_exec();
     hqq_real_resolve();
-    return hqq_real.fexecve(fd, arguments, environment);
+    return failed(hqq_real.fexecve(fd, arguments, environment));
 }
 
 typedef int (*execute)(const char *, char *const[], char *const[]);

@@ -32,6 +32,7 @@
 
 #define HQQ_FORK_HAS_RECEIVE 1u
 #define HQQ_FORK_HAS_SEND 2u
+#define HQQ_FORK_HAS_PLACE 4u
 
 struct hqq_destination;
 struct hqq_shared;
@@ -61,6 +62,8 @@ struct hqq_endpoint {
     struct hqq_endpoint *next, *next_free; /* of all there ever were; of those that are not in use */
     struct hqq_endpoint *cookie_next;      /* of those in use whose cookies share a bucket */
     struct hqq_shared *shared;             /* what forked copies share; NULL: nothing */
+    uint32_t shared_take;                  /* of that place: hqq_shared_take() */
+    uint64_t shared_generation;            /* of the process that holds it */
 
     /* Receiving. */
     alignas(HQQ_CACHE_LINE) struct hqq_lock receive_lock;
@@ -90,13 +93,13 @@ struct hqq_endpoint {
     hqq_atomic_u32 is_receiver; /* this process is the one that receives */
     bool is_listen_refused;     /* there can be no rendezvous: not tried again */
     struct hqq_bet bet;
-    int listener;                       /* the rendezvous, or -1 */
-    int pending[HQQ_PENDING];           /* connections there that have not offered yet, the latest first; -1 for none */
-    hqq_atomic_u64 looked_ticks;        /* when the rendezvous was last looked at */
-    uint64_t reaped_ns;                 /* when channels that are over were last looked for */
-    uint64_t reaped_all_ns;             /* when all of them were */
-    uint64_t refreshed_ns;              /* when the kernel was last asked what other processes may have changed */
-    uint32_t has_fork_locks;            /* HQQ_FORK_HAS_RECEIVE, HQQ_FORK_HAS_SEND: to be given back after the fork */
+    int listener;                /* the rendezvous, or -1 */
+    int pending[HQQ_PENDING];    /* connections there that have not offered yet, the latest first; -1 for none */
+    hqq_atomic_u64 looked_ticks; /* when the rendezvous was last looked at */
+    uint64_t reaped_ns;          /* when channels that are over were last looked for */
+    uint64_t reaped_all_ns;      /* when all of them were */
+    uint64_t refreshed_ns;       /* when the kernel was last asked what other processes may have changed */
+    uint32_t has_fork_locks;     /* HQQ_FORK_HAS_...: locks to be given back after the fork; a place for the child */
     struct hqq_membership *memberships; /* of epoll sets */
     struct sockaddr_un name;            /* its own, 0 long: none */
     socklen_t name_length;

@@ -90,7 +90,8 @@ static void begin(struct hqq_endpoint *endpoint, int fd, uint64_t cookie, const 
     endpoint->cookie = cookie;
     endpoint->rule = rule;
     endpoint->counters = hqq_counters_take();
-    endpoint->shared = hqq_shared_take();
+    endpoint->shared = hqq_shared_take(&endpoint->shared_take);
+    endpoint->shared_generation = endpoint->generation;
     hqq_store32_relaxed(&endpoint->descriptors, 1);
     hqq_store32_relaxed(&endpoint->is_intercepted, hqq_endpoint_waits_are_intercepted);
     hqq_store32_relaxed(&endpoint->has_deadlines, 0);
@@ -209,7 +210,8 @@ static void end(struct hqq_endpoint *endpoint, bool is_own)
     while (endpoint->memberships)
         hqq_scheduler_unlink(endpoint, endpoint->memberships);
     hqq_validation_end(endpoint, is_own);
-    hqq_shared_return(endpoint->shared);
+    if (endpoint->shared)
+        hqq_shared_return(endpoint->shared, endpoint->shared_take);
     endpoint->shared = NULL;
     hqq_counters_end(endpoint->counters);
     if (has_send)

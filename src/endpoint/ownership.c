@@ -150,7 +150,7 @@ static bool take_for_fork(struct hqq_lock *lock, uint64_t until_ns)
 
 void hqq_ownership_fork_prepare(void)
 {
-    hqq_shared_expect_copy();
+    hqq_add_relaxed(&hqq_ownership_copies, 1);
     uint64_t until = hqq_clock_ns() + FORK_WAIT_NS;
     if (!hqq_endpoint_lock_registry(until))
         return; /* another fork is under way: its child, and ours, find out for themselves */
@@ -160,6 +160,8 @@ void hqq_ownership_fork_prepare(void)
             continue;
         endpoint->has_fork_locks |= take_for_fork(&endpoint->receive_lock, until) ? HQQ_FORK_HAS_RECEIVE : 0;
         endpoint->has_fork_locks |= take_for_fork(&endpoint->send_lock, until) ? HQQ_FORK_HAS_SEND : 0;
+        if (endpoint->shared && hqq_shared_hold(endpoint->shared, endpoint->shared_take)) /* for the child */
+            endpoint->has_fork_locks |= HQQ_FORK_HAS_PLACE;
         for (struct hqq_channel *channel = endpoint->channels; channel; channel = channel->next)
             channel->is_shared = true;
     }
@@ -202,6 +204,15 @@ static bool make_free(struct hqq_lock *lock, bool was_taken_for_fork)
     return is_whole;
 }
 
+/* The place is held for the child; by itself, if no handler saw the fork. */
+static void hold_place(struct hqq_endpoint *endpoint, bool is_held)
+{
+    if (!is_held && endpoint->shared_generation != hqq_process_generation() && endpoint->shared &&
+        !hqq_shared_hold(endpoint->shared, endpoint->shared_take))
+        endpoint->shared = NULL;
+    endpoint->shared_generation = hqq_process_generation();
+}
+
 /* What the thread that forked held before, in code that its handler interrupted, it holds still, and gives back itself: the endpoint is
  * adjusted later (hqq_ownership_noticed()). What another thread held may be torn: the socket is the kernel's from now on. */
 static void adjust(struct hqq_endpoint *endpoint)
@@ -210,6 +221,7 @@ static void adjust(struct hqq_endpoint *endpoint)
     bool is_mine = (!(has & HQQ_FORK_HAS_RECEIVE) && hqq_lock_is_mine(&endpoint->receive_lock)) ||
                    (!(has & HQQ_FORK_HAS_SEND) && hqq_lock_is_mine(&endpoint->send_lock));
     endpoint->has_fork_locks = 0;
+    hold_place(endpoint, (has & HQQ_FORK_HAS_PLACE) != 0);
     if (is_mine) {
         if (has & HQQ_FORK_HAS_RECEIVE)
             hqq_lock_reset(&endpoint->receive_lock);
@@ -235,6 +247,26 @@ void hqq_ownership_fork_child(void)
     for (struct hqq_endpoint *endpoint = hqq_endpoint_first(); endpoint; endpoint = endpoint->next) {
         if (hqq_load32_relaxed(&endpoint->is_live) != 0)
             adjust(endpoint);
+    }
+}
+
+/* ---- The end of a copy ------------------------------------------------------------------------------------------- */
+
+void hqq_ownership_leave(void)
+{
+    for (struct hqq_endpoint *endpoint = hqq_endpoint_first(); endpoint; endpoint = endpoint->next) {
+        if (hqq_load32_relaxed(&endpoint->is_live) != 0 && endpoint->is_inherited && endpoint->shared &&
+            hqq_endpoint_is_own(endpoint))
+            hqq_shared_return(endpoint->shared, endpoint->shared_take);
+    }
+}
+
+void hqq_ownership_stay(void)
+{
+    for (struct hqq_endpoint *endpoint = hqq_endpoint_first(); endpoint; endpoint = endpoint->next) {
+        if (hqq_load32_relaxed(&endpoint->is_live) != 0 && endpoint->is_inherited && endpoint->shared &&
+            hqq_endpoint_is_own(endpoint) && !hqq_shared_hold(endpoint->shared, endpoint->shared_take))
+            endpoint->shared = NULL;
     }
 }
 

@@ -48,4 +48,8 @@ void hqq_ownership_fork_parent(void);
 void hqq_ownership_fork_child(void);
 void hqq_ownership_noticed(struct hqq_endpoint *endpoint);
 
+/* A child of a fork ends, or becomes another program: what it shares is its parent's. And: it has not become one after all. */
+void hqq_ownership_leave(void);
+void hqq_ownership_stay(void);
+
 #endif

@@ -16,9 +16,12 @@ hqq_atomic_u64 hqq_ownership_copies;
 
 #define SHARED_COUNT 1024
 
+/* holders: how often the place was taken, and how many processes have it. */
+#define ONE_TAKE (UINT64_C(1) << 32)
+#define PROCESSES UINT32_MAX
+
 static hqq_atomic_pointer shared_pool;
-static hqq_atomic_u32 shared_used[SHARED_COUNT]; /* 0, or in which epoch it was taken */
-static hqq_atomic_u32 shared_epoch = 1;          /* moves with each fork, and with each pool */
+static hqq_atomic_u32 shared_next; /* where a free place may be found */
 
 static struct hqq_shared *pool(void)
 {
@@ -35,51 +38,73 @@ static struct hqq_shared *pool(void)
     return address;
 }
 
-/* What it makes from now on a child does not share with its parent, so it has a pool of its own. So has a process that
- * has used its pool up: places that copies use stay theirs. */
 void hqq_shared_begin_pool(void)
 {
-    hqq_add32_relaxed(&shared_epoch, 1);
     hqq_store_pointer_release(&shared_pool, NULL);
-    memset(shared_used, 0, sizeof(shared_used));
+    hqq_store32_relaxed(&shared_next, 0);
 }
 
-static struct hqq_shared *take_place(void)
+static void clear(struct hqq_shared *shared)
 {
-    struct hqq_shared *shared = pool();
-    uint32_t epoch = hqq_load32_relaxed(&shared_epoch);
-    for (int i = 0; shared && i < SHARED_COUNT; i++) {
-        if (hqq_load32_relaxed(&shared_used[i]) == 0 && hqq_cas32_acquire(&shared_used[i], 0, epoch)) {
-            memset(&shared[i], 0, sizeof(shared[i]));
-            return &shared[i];
+    hqq_store_relaxed(&shared->receiver, 0);
+    hqq_store_relaxed(&shared->sender, 0);
+    hqq_store_relaxed(&shared->kernel_sends, 0);
+    hqq_store_relaxed(&shared->changes, 0);
+    hqq_store32_relaxed(&shared->is_contested, 0);
+    hqq_store32_relaxed(&shared->is_nonblocking, 0);
+}
+
+static struct hqq_shared *take_place(uint32_t *ret_take)
+{
+    struct hqq_shared *first = pool();
+    uint32_t next = hqq_load32_relaxed(&shared_next);
+    for (uint32_t i = 0; first && i < SHARED_COUNT; i++) {
+        struct hqq_shared *shared = &first[(next + i) % SHARED_COUNT];
+        uint64_t holders = hqq_load_relaxed(&shared->holders);
+        uint64_t taken = (holders & ~(uint64_t)PROCESSES) + ONE_TAKE + 1;
+        /* acquire: with the release in hqq_shared_return(). */
+        if ((holders & PROCESSES) == 0 && hqq_cas_acq_rel(&shared->holders, &holders, taken)) {
+            hqq_store32_relaxed(&shared_next, next + i + 1);
+            clear(shared);
+            *ret_take = (uint32_t)(taken / ONE_TAKE);
+            return shared;
         }
     }
     return NULL;
 }
 
-struct hqq_shared *hqq_shared_take(void)
+/* A process that has used its pool up begins another: places that copies use stay theirs. */
+struct hqq_shared *hqq_shared_take(uint32_t *ret_take)
 {
-    struct hqq_shared *shared = take_place();
+    struct hqq_shared *shared = take_place(ret_take);
     if (!shared) {
         hqq_shared_begin_pool();
-        shared = take_place();
+        shared = take_place(ret_take);
     }
     return shared;
 }
 
-/* A place is used again unless there was a fork since it was taken: then a copy may use it. */
-void hqq_shared_return(struct hqq_shared *shared)
+bool hqq_shared_hold(struct hqq_shared *shared, uint32_t take)
 {
-    struct hqq_shared *first = hqq_load_pointer_acquire(&shared_pool);
-    if (shared && shared >= first && shared < first + SHARED_COUNT)
-        /* release: with the acquire in take_place(). */
-        hqq_cas32_release(&shared_used[shared - first], hqq_load32_relaxed(&shared_epoch), 0);
+    uint64_t holders = hqq_load_relaxed(&shared->holders);
+    while (holders / ONE_TAKE == take) {
+        if (hqq_cas_acq_rel(&shared->holders, &holders, holders + 1))
+            return true;
+    }
+    return false;
 }
 
-void hqq_shared_expect_copy(void)
+void hqq_shared_return(struct hqq_shared *shared, uint32_t take)
 {
-    hqq_add_relaxed(&hqq_ownership_copies, 1);
-    hqq_add32_relaxed(&shared_epoch, 1);
+    struct hqq_shared *first = hqq_load_pointer_acquire(&shared_pool);
+    uint64_t holders = hqq_load_relaxed(&shared->holders);
+    while (holders / ONE_TAKE == take && (holders & PROCESSES) != 0) {
+        if (!hqq_cas_acq_rel(&shared->holders, &holders, holders - 1))
+            continue;
+        if (shared >= first && shared < first + SHARED_COUNT)
+            hqq_store32_relaxed(&shared_next, (uint32_t)(shared - first));
+        return;
+    }
 }
 
 /* ---- Who publishes --------------------------------------------------------------------------------------------- */

@@ -14,22 +14,26 @@
 
 /* What the copies of a socket share across forks. */
 struct hqq_shared {
-    alignas(HQQ_CACHE_LINE) hqq_atomic_u64 receiver; /* identity; 0: nobody yet */
-    hqq_atomic_u64 sender;                           /* identity of the process that publishes; 0: nobody */
-    hqq_atomic_u64 kernel_sends;                     /* of all others, after they have returned */
-    hqq_atomic_u64 changes;                          /* connects, binds and shutdowns */
-    hqq_atomic_u32 is_contested;                     /* 1: two living processes have received */
-    hqq_atomic_u32 is_nonblocking;                   /* O_NONBLOCK */
+    alignas(HQQ_CACHE_LINE) hqq_atomic_u64 holders; /* the place itself: shared.c */
+    hqq_atomic_u64 receiver;                        /* identity; 0: nobody yet */
+    hqq_atomic_u64 sender;                          /* identity of the process that publishes; 0: nobody */
+    hqq_atomic_u64 kernel_sends;                    /* of all others, after they have returned */
+    hqq_atomic_u64 changes;                         /* connects, binds and shutdowns */
+    hqq_atomic_u32 is_contested;                    /* 1: two living processes have received */
+    hqq_atomic_u32 is_nonblocking;                  /* O_NONBLOCK */
 };
 
-/* Memory for an endpoint; NULL if there is none: then nothing is shared. Taken under the registry's lock. */
-struct hqq_shared *hqq_shared_take(void);
-void hqq_shared_return(struct hqq_shared *shared);
+/*
+ * Memory for an endpoint; NULL if there is none: then nothing is shared. Taken under the registry's lock. A place is free again once
+ * every process that held it has returned it. One that is killed holds its places for good: 64 bytes each.
+ */
+struct hqq_shared *hqq_shared_take(uint32_t *ret_take);
+void hqq_shared_return(struct hqq_shared *shared, uint32_t take);
 
-/* A fork is about to be: there is one more copy, and places taken so far may be used by it. */
-void hqq_shared_expect_copy(void);
+/* One more process holds the place, if it still is what was taken then. */
+bool hqq_shared_hold(struct hqq_shared *shared, uint32_t take);
 
-/* From now on places are taken from new memory: in a child of a fork. */
+/* From now on places are taken from new memory, as a child of a fork does not share it with its parent. */
 void hqq_shared_begin_pool(void);
 
 /* Forks since the start, and sockets that came from elsewhere: while there are none, copies need not be thought of. */

@@ -48,6 +48,7 @@ void hqq_socket_exit(void)
         if (hqq_load32_relaxed(&endpoint->is_live) != 0 && hqq_endpoint_is_own(endpoint))
             hqq_changes_exit(endpoint);
     }
+    hqq_ownership_leave();
     errno = saved;
 }
 
@@ -68,6 +69,16 @@ void hqq_socket_exec(void)
         else if (!is_borrowed && (is_kept || hqq_load32_relaxed(&endpoint->is_receiver) != 0))
             hqq_changes_exec(endpoint);
     }
+    if (!is_borrowed)
+        hqq_ownership_leave();
+    errno = saved;
+}
+
+void hqq_socket_exec_failed(void)
+{
+    int saved = errno;
+    if (hqq_load32_acquire(&hqq_started) == HQQ_STARTED && !hqq_ownership_is_borrowed())
+        hqq_ownership_stay();
     errno = saved;
 }
 

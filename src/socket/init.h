@@ -19,6 +19,7 @@ void hqq_socket_exit(void);
 /* The process is about to execute another program, which may fail: its channels are handed off to whoever has the sockets
  * then. Async-signal-safe; does nothing in a vfork child. */
 void hqq_socket_exec(void);
+void hqq_socket_exec_failed(void);
 
 /* Around a fork, as pthread_atfork() calls them. */
 void hqq_socket_fork_prepare(void);

@@ -72,6 +72,11 @@ void hqq_socket_exit(void)
         hqq_libc.write(exit_told_to, "x", 1);
 }
 
+void hqq_socket_exec_failed(void)
+{
+    note("exec_failed");
+}
+
 void hqq_socket_exec(void)
 {
     note("exec");

@@ -174,8 +174,11 @@ static void bad_memory_is_a_fault(void **state)
     assert_int_equal(errno, EFAULT);
     assert_int_equal(hqq_recv(pair.bound, (void *)1, 1, 0), -1);
     assert_int_equal(errno, EFAULT);
+    assert_int_equal(hqq_send(pair.connected, "x", 1, 0), 1);
     assert_int_equal(hqq_recvfrom(pair.bound, buffer, 1, 0, (struct sockaddr *)buffer, NULL), -1);
-    assert_int_equal(errno, EFAULT);
+    assert_int_equal(errno, EFAULT); /* with the datagram, which is lost */
+    assert_int_equal(hqq_recv(pair.bound, buffer, 1, MSG_DONTWAIT), -1);
+    assert_int_equal(errno, EAGAIN);
 }
 
 /* ---- The end ----------------------------------------------------------------------------------------------------- */
