@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "hqqsock/named.h"
+#include "standard/state.h"
+
 struct sockaddr_hqq named_address(void)
 {
     static unsigned number;
@@ -65,4 +68,12 @@ void named_fill(int fd)
         assert_int_equal(hqq_send(fd, "full", 4, MSG_DONTWAIT), 4);
     assert_int_equal(hqq_send(fd, "full", 4, MSG_DONTWAIT), -1);
     assert_int_equal(errno, EAGAIN);
+}
+
+void named_look_seldom(int fd)
+{
+    struct hqq_named *named = hqq_named_enter_fd(fd);
+    assert_non_null(named);
+    hqq_named_link(named)->peer_check_ns = NAMED_SELDOM_NS;
+    hqq_named_drop(named);
 }

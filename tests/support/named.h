@@ -30,4 +30,10 @@ void named_pair_close(struct named_pair *pair);
 /* Fills one direction. */
 void named_fill(int fd);
 
+/* Nothing of a wait at the socket is found by a look after the peer before NAMED_SELDOM_NS have passed, but by what wakes it.
+ * What takes less than NAMED_PROMPT_NS was no look's doing, and may have been held up by a busy machine. */
+#define NAMED_SELDOM_NS UINT64_C(30000000000)
+#define NAMED_PROMPT_NS UINT64_C(15000000000)
+void named_look_seldom(int fd);
+
 #endif

@@ -131,10 +131,11 @@ static void poll_waits_no_longer_than_told(void **state)
 {
     (void)state;
     struct pollfd at = {.fd = pair.bound, .events = POLLIN};
+    named_look_seldom(pair.bound);
     uint64_t began = hqq_clock_ns();
     assert_int_equal(hqq_poll(&at, 1, 5), 0);
     assert_true(hqq_clock_ns() - began >= 5 * HQQ_NS_PER_MS);
-    assert_true(hqq_clock_ns() - began < 80 * HQQ_NS_PER_MS);
+    assert_true(hqq_clock_ns() - began < NAMED_PROMPT_NS);
 }
 
 static void other_descriptors_are_waited_for_beside(void **state)
@@ -179,7 +180,7 @@ static void select_keeps_what_is_ready_and_tells_the_time_that_is_left(void **st
     (void)state;
     fd_set reading, writing;
     int count = (pair.bound > ends[0] ? pair.bound : ends[0]) + 1;
-    struct timeval timeout = {.tv_sec = 20};
+    struct timeval timeout = {.tv_sec = 100};
     FD_ZERO(&reading);
     FD_ZERO(&writing);
     FD_SET(pair.bound, &reading);
@@ -189,7 +190,7 @@ static void select_keeps_what_is_ready_and_tells_the_time_that_is_left(void **st
     assert_false(FD_ISSET(pair.bound, &reading));
     assert_false(FD_ISSET(ends[0], &reading));
     assert_true(FD_ISSET(pair.bound, &writing));
-    assert_true(timeout.tv_sec == 19 && timeout.tv_usec > 0);
+    assert_in_range(timeout.tv_sec, 80, 99);
     say(pair.connected);
     FD_SET(pair.bound, &reading);
     FD_SET(ends[0], &reading);
@@ -316,7 +317,7 @@ static void expect_after(struct later *later)
     pthread_t thread;
     struct epoll_event found = {0};
     assert_int_equal(pthread_create(&thread, NULL, change_later, later), 0);
-    assert_int_equal(hqq_epoll_wait(later->epoll, &found, 1, 5000), 1);
+    assert_int_equal(hqq_epoll_wait(later->epoll, &found, 1, 30000), 1);
     assert_int_equal(found.events, EPOLLIN);
     assert_int_equal(found.data.u64, 77);
     pthread_join(thread, NULL);
