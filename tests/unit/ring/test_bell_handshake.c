@@ -13,6 +13,7 @@
 #include <hqq/link.h>
 
 #include "platform/barrier.h"
+#include "platform/clock.h"
 #include "platform/sys.h"
 #include "ring/bell.h"
 #include "support/caller.h"
@@ -130,7 +131,7 @@ static int take_work(struct caller *caller)
         while (hqq_load32_acquire(&made) == i) {
             uint32_t remembered = hqq_bell_arm(&bell, caller->arg).sequence;
             if (hqq_load32_acquire(&made) == i) {
-                hqq_bell_sleep(&bell, remembered, hqq_clock_ns() + 5000000000);
+                hqq_bell_sleep(&bell, remembered, hqq_clock_ns() + 20 * HQQ_NS_PER_S);
                 if (sequence() == remembered && hqq_load32_acquire(&made) != i)
                     hqq_add32_relaxed(&missed, 1);
             }

@@ -200,7 +200,7 @@ static void many_stars_are_no_long_search(void **state)
     memset(text, 'a', sizeof(text));
     uint64_t before = hqq_clock_ns();
     assert_false(hqq_glob_matches(pattern, text, sizeof(text)));
-    assert_true(hqq_clock_ns() - before < HQQ_NS_PER_S);
+    assert_true(hqq_clock_ns() - before < 10 * HQQ_NS_PER_S); /* years, if it were one */
 }
 
 /* ---- Paths ------------------------------------------------------------------------------------------------------- */

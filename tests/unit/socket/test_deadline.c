@@ -29,7 +29,7 @@
 
 #define SHORT_NS (4 * HQQ_NS_PER_MS)
 #define LONG_NS (20 * HQQ_NS_PER_S)
-#define NOTICED_NS (200 * HQQ_NS_PER_MS)
+#define NOTICED_NS (10 * HQQ_NS_PER_S) /* for a busy machine; a call that misses its deadline never ends */
 
 static struct sockaddr_un address;
 static int receiver, sender;
@@ -110,7 +110,8 @@ static void a_send_ends_at_its_deadline_connected_or_not(void **state)
 static void reach_link(void)
 {
     struct hqq_socket_status status = {0};
-    for (int i = 0; i < 10000 && status.sent_ring == 0; i++) {
+    uint64_t until = hqq_clock_ns() + LONG_NS;
+    for (int i = 0; (i < 10000 || hqq_clock_ns() < until) && status.sent_ring == 0; i++) {
         assert_int_equal(hqq_send(sender, "go", 2, 0), 2);
         assert_int_equal(hqq_recv(receiver, buffer, sizeof(buffer), 0), 2);
         while (hqq_recv(sender, buffer, 1, MSG_DONTWAIT) >= 0) {
@@ -274,12 +275,19 @@ static void a_deadline_that_is_cleared_ends_nothing(void **state)
 {
     (void)state;
     struct sleeper sleeper;
-    assert_int_equal(hqq_set_read_deadline(receiver, hqq_clock_ns() + 50 * HQQ_NS_PER_MS), 0);
-    start(&sleeper, receiver, false);
-    assert_int_equal(hqq_set_read_deadline(receiver, 0), 0);
-    usleep(80000);
-    assert_int_equal(hqq_send(sender, "late", 4, 0), 4);
-    expect_end(&sleeper, 4, 0);
+    ssize_t result = -1;
+    for (int tries = 0; tries < 20 && result != 4; tries++) { /* on a busy machine it may be cleared too late */
+        assert_int_equal(hqq_set_read_deadline(receiver, hqq_clock_ns() + 50 * HQQ_NS_PER_MS), 0);
+        start(&sleeper, receiver, false);
+        assert_int_equal(hqq_set_read_deadline(receiver, 0), 0);
+        usleep(80000);
+        assert_int_equal(hqq_send(sender, "late", 4, 0), 4);
+        pthread_join(sleeper.thread, NULL);
+        result = sleeper.result;
+        if (result != 4)
+            assert_int_equal(hqq_recv(receiver, buffer, sizeof(buffer), 0), 4);
+    }
+    assert_int_equal(result, 4);
 }
 
 static void a_close_ends_calls_that_sleep_in_slices(void **state)
