@@ -72,6 +72,12 @@ static void pass(uint64_t us)
     bet.sampled -= ticks;
 }
 
+/* Whether so long has passed indeed, from then on: a busy machine may hold a test up for longer than what it says is to come. */
+static bool has_passed(uint64_t since, uint64_t us)
+{
+    return hqq_ticks() - since > us * hqq_ticks_per_us();
+}
+
 /* So many receives of the kernel's that found something at once. True: one of them said that it is time to consider. */
 static bool receive(int count, bool have_slept)
 {
@@ -120,7 +126,7 @@ static void sleepers_get_a_trial_after_some_receives_and_not_at_once(void **stat
     assert_true(hqq_bet_consider(&bet));
 
     hqq_bet_begin(&bet, HQQ_POLLING_AUTO); /* it has just begun */
-    bet.distance_us = 100000;
+    bet.distance_us = 3600000000;
     receive(7, true);
     assert_false(hqq_bet_consider(&bet));
 }
@@ -154,8 +160,9 @@ static void trials_that_fail_come_at_growing_distances_that_have_an_end(void **s
         last = bet.distance_us;
         /* not before that distance */
         receive(7, true);
-        if (last > 50000)
-            assert_false(hqq_bet_consider(&bet));
+        uint64_t ended = bet.began;
+        if (last > 50000 && hqq_bet_consider(&bet))
+            assert_true(has_passed(ended, last));
     }
     assert_int_equal(last, 100000);
 }
@@ -169,7 +176,11 @@ static void a_stream_does_not_wait_as_long_as_a_trial(void **state)
         ;
     receive(7, false);
     assert_int_equal(bet.distance_us, 100000);
-    assert_false(hqq_bet_consider(&bet));
+    uint64_t ended = bet.began;
+    if (hqq_bet_consider(&bet)) {
+        assert_true(has_passed(ended, 25000));
+        return;
+    }
     pass(25001);
     assert_true(hqq_bet_consider(&bet));
 }
@@ -222,24 +233,37 @@ static bool is_a_glimpse(void)
     return stake == 2 * hqq_ticks_per_us();
 }
 
-static void lost_spins_cost_one_percent_at_most(void **state)
+/* Each loss is a bit: whether what followed it was a glimpse. */
+static unsigned glimpses_after_losses(void)
 {
-    (void)state;
-    make_hot();
     uint64_t per_us = hqq_ticks_per_us();
     bet.lost_since = hqq_ticks();
     bet.lost_ticks = 0;
     hqq_bet_lost(&bet, 90 * per_us); /* less than may be lost at once */
-    assert_false(is_a_glimpse());
+    unsigned glimpses = is_a_glimpse();
     hqq_bet_lost(&bet, 2010 * per_us);
-    assert_true(is_a_glimpse());
+    glimpses |= (unsigned)is_a_glimpse() << 1;
     bet.lost_since -= 100000 * per_us; /* 1 % of it, and 100 us, is too little */
-    assert_true(is_a_glimpse());
+    glimpses |= (unsigned)is_a_glimpse() << 2;
     bet.lost_since -= 100001 * per_us;
-    assert_false(is_a_glimpse());
+    glimpses |= (unsigned)is_a_glimpse() << 3;
     hqq_bet_lost(&bet, 100000 * per_us);
-    assert_true(is_a_glimpse());
-    bet.lost_since -= 1000001 * per_us; /* another second */
+    glimpses |= (unsigned)is_a_glimpse() << 4;
+    return glimpses;
+}
+
+static void lost_spins_cost_one_percent_at_most(void **state)
+{
+    (void)state;
+    make_hot();
+    uint64_t began;
+    unsigned glimpses;
+    do { /* what is lost is forgiven with time, so until it did not take any */
+        began = hqq_ticks();
+        glimpses = glimpses_after_losses();
+    } while (has_passed(began, 50000));
+    assert_int_equal(glimpses, 1 << 1 | 1 << 2 | 1 << 4);
+    bet.lost_since -= 1000001 * hqq_ticks_per_us(); /* another second */
     assert_false(is_a_glimpse());
     assert_int_equal(bet.lost_ticks, 0);
 }
@@ -260,7 +284,7 @@ static void wins_that_come_too_late_stop_spins_each_time_for_twice_as_long(void 
         assert_true(is_a_glimpse());
         assert_int_equal(bet.blocked_us, expected);
         if (expected > 50000) { /* it is not for longer because it was asked again */
-            assert_true(is_a_glimpse());
+            assert_true(is_a_glimpse() || has_passed(bet.blocked_at, expected));
             assert_int_equal(bet.blocked_us, expected);
         }
         pass(expected + 1);
