@@ -120,7 +120,12 @@ static void leave_a_stale_link(void)
 
 static void replace_in_each_round(void)
 {
-    struct hqq_link_config config = {.flags = HQQ_LINK_REPLACE_STALE, .buffer_count = COUNT, .buffer_size = SIZE};
+    struct hqq_link_config config = {
+        .flags = HQQ_LINK_REPLACE_STALE,
+        .buffer_count = COUNT,
+        .buffer_size = SIZE,
+        .attach_timeout_ns = 20 * HEAVY_S,
+    };
     for (uint64_t round = 1; round <= ROUNDS; round++) {
         struct hqq_link *link = NULL;
         await(&scene->round, round);

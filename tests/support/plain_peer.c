@@ -70,7 +70,7 @@ static void initialize_ring(unsigned char *ring, unsigned char *buffers, uint64_
 static bool wait_until_ready(unsigned char *base)
 {
     const struct timespec pause = {.tv_nsec = 1000000};
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 20000; i++) {
         if (load(base, STATE) == 2 && load(base, MAGIC) == SUPERBLOCK_MAGIC)
             return true;
         nanosleep(&pause, NULL);
