@@ -191,7 +191,7 @@ static void check(const struct way *way)
         children[i] = fork();
         assert_true(children[i] >= 0);
         if (children[i] == 0) {
-            alarm(20);
+            alarm(50);
             i == 0 ? receive_all(way, fd) : send_all(way, &address);
         }
     }

@@ -24,7 +24,7 @@
 #define SENDERS 4u
 #define RECEIVERS 3u
 #define MOST 4096u
-#define WATCHDOG_SECONDS 60
+#define WATCHDOG_SECONDS 120
 
 struct message {
     uint32_t sender, number;

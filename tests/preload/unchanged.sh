@@ -68,7 +68,7 @@ same gzip -nc numbers
 same xargs -a numbers -n 500 -P 2 true
 same awk '{ s += $1 } END { print s }' numbers
 same dd if=numbers of=/dev/null bs=64 status=none
-same timeout 5 cat numbers
+same timeout 60 cat numbers
 same env printf 'x\n'
 same id -u
 same git --version
