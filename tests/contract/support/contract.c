@@ -12,7 +12,7 @@
 
 #include "support/ticker.h"
 
-#define PATIENCE_S 30
+#define PATIENCE_S 60
 #define OWN_MAX 4096
 #define REMOTE_MAX 16
 
