@@ -28,7 +28,7 @@
 
 #define LONGEST 40000
 #define SENDERS 16
-#define WATCHDOG_SECONDS 20
+#define WATCHDOG_SECONDS 60
 
 enum wait {
     WAIT_BLOCK,

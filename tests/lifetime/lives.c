@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #define TURNS 24u
-#define WATCHDOG_SECONDS 300
+#define WATCHDOG_SECONDS 500
 #define QUIET_WAITS 12
 
 static char folder[] = "/tmp/hqq-lives-XXXXXX";
@@ -62,7 +62,7 @@ static int bound(const struct sockaddr_un *address)
 static bool wait_for_input(int fd)
 {
     struct pollfd one = {.fd = fd, .events = POLLIN};
-    return poll(&one, 1, 10000) == 1;
+    return poll(&one, 1, 30000) == 1;
 }
 
 /* Sends back what comes, for so many turns; 0: for ever. */
@@ -107,7 +107,7 @@ static pid_t start(void (*body)(int ready), int *ret_ready)
         if (getppid() != parent)
             _exit(1);
         close(ready[0]);
-        alarm(60);
+        alarm(WATCHDOG_SECONDS);
         body(ready[1]);
         _exit(0);
     }
