@@ -9,6 +9,7 @@
 #include "hostile/scene.h"
 
 #define WINDOW 4u
+#define PATIENCE_NS (10 * HEAVY_S * HEAVY_SLOWNESS)
 
 static void fail_of(const char *what, uint32_t number)
 {
@@ -45,29 +46,48 @@ static void hear(int fd, uint64_t secret, uint32_t number)
     scene_check("an answer", data, (size_t)got, secret, number);
 }
 
+/* Its share of rings, as of now. */
+static void note_rings(int fd, struct scene_figures *figures)
+{
+    struct hqq_socket_status status;
+    if (hqq_socket_status(fd, &status) != 0)
+        fail_of("status", 0);
+    figures->honest_ring = status.sent_ring;
+    figures->honest_answers_ring = status.received_ring;
+}
+
+/* True while the scene goes on; and after it, for a while, until there was a ring: a busy machine may give it none sooner. */
+static bool is_needed(const struct scene *scene, int fd, uint64_t *last_ns)
+{
+    struct scene_figures *figures = scene->figures;
+    if (!figures->is_over)
+        return true;
+    note_rings(fd, figures);
+    if (*last_ns == 0)
+        *last_ns = hqq_clock_ns() + PATIENCE_NS;
+    return scene_ring(scene) == 0 && hqq_clock_ns() < *last_ns;
+}
+
 int scene_use(const struct scene *scene)
 {
     struct scene_figures *figures = scene->figures;
     struct sockaddr_un server = scene_name(scene, "server");
-    struct timeval patience = {.tv_sec = 10 * HEAVY_SLOWNESS};
+    struct timeval patience = {.tv_sec = 15 * HEAVY_SLOWNESS};
     uint64_t secret = heavy_mix(scene->seed ^ 0x5ec7e7) | 1;
     int fd = scene_socket(scene, "honest");
     figures->secret = secret;
     hqq_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     if (hqq_connect(fd, (const struct sockaddr *)(const void *)&server, sizeof(server)) != 0)
         fail_of("connect", 0);
-    for (uint32_t number = 0; !figures->is_over;) {
+    uint64_t last_ns = 0;
+    for (uint32_t number = 0; is_needed(scene, fd, &last_ns);) {
         uint32_t count = ask(fd, secret, number);
         for (uint32_t i = 0; i < count; i++)
             hear(fd, secret, number + i);
         number += count;
         figures->served += count;
     }
-    struct hqq_socket_status status;
-    if (hqq_socket_status(fd, &status) != 0)
-        fail_of("status", 0);
-    figures->honest_ring = status.sent_ring;
-    figures->honest_answers_ring = status.received_ring;
+    note_rings(fd, figures);
     hqq_close(fd);
     figures->has_client_ended = true;
     return 0;

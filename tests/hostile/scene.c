@@ -30,7 +30,7 @@ int scene_socket(const struct scene *scene, const char *name)
 
 /* ---- Processes ------------------------------------------------------------------------------------------------- */
 
-#define STALL_NS (10 * HEAVY_S * HEAVY_SLOWNESS)
+#define STALL_NS (15 * HEAVY_S * HEAVY_SLOWNESS)
 
 static void expect_alive(const char *who, pid_t child)
 {
@@ -91,13 +91,18 @@ static void remove_folder(const struct scene *scene)
         heavy_fail("%s: %s", scene->folder, strerror(errno));
 }
 
+uint64_t scene_ring(const struct scene *scene)
+{
+    return scene->wait == SCENE_FOREIGN ? scene->figures->honest_answers_ring : scene->figures->honest_ring;
+}
+
 void scene_end(struct scene *scene)
 {
     struct scene_figures *figures = scene->figures;
     figures->is_over = true;
     heavy_reap_well("the honest client", scene->client);
     heavy_reap_well("the server", scene->server);
-    if (scene->wait == SCENE_FOREIGN ? figures->honest_answers_ring == 0 : figures->honest_ring == 0)
+    if (scene_ring(scene) == 0)
         heavy_fail("the honest client never had a ring, so nothing was shown");
     remove_folder(scene);
     heavy_shared_free(figures, sizeof(*figures));

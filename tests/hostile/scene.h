@@ -53,6 +53,9 @@ void scene_let_serve(const struct scene *scene, uint64_t rounds);
  * holds no more than before. */
 void scene_end(struct scene *scene);
 
+/* How many of the honest client's datagrams took a ring, or of the answers to it where only these do. */
+uint64_t scene_ring(const struct scene *scene);
+
 /* The two bodies (server.c, client.c). */
 int scene_serve(const struct scene *scene);
 int scene_use(const struct scene *scene);

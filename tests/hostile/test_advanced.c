@@ -14,9 +14,9 @@
 
 #include "hostile/attack.h"
 
-#define STALL_NS (10 * HEAVY_S)
+#define STALL_NS (15 * HEAVY_S)
 #define ROUND_NS (60 * HEAVY_MS * HEAVY_SLOWNESS)
-#define SLACK_NS (HEAVY_S * HEAVY_SLOWNESS)
+#define SLACK_NS (8 * HEAVY_S * HEAVY_SLOWNESS)
 #define LONGEST 2000u
 #define STREAM_NUMBER (UINT64_C(1) << 32)
 

@@ -21,8 +21,9 @@
 #else
 #define THREADS 2u
 #endif
-#define STALL_NS (10 * HEAVY_S)
+#define STALL_NS (15 * HEAVY_S)
 #define ROUND_NS (100 * HEAVY_MS)
+#define FLOOD_NS (3 * HEAVY_S * HEAVY_SLOWNESS + HEAVY_S / 2)
 #define ROUND_CALLS 40u
 
 struct shape {
@@ -224,11 +225,12 @@ static void run_calls(uint64_t seed, struct figures *figures)
     stand(seed, figures, ATTACK_TACTICS, seed % 3 == 0, ROUND_NS);
 }
 
-/* The victim is slow, so there always is something more to drop; for longer than any call may take. */
+/* The victim is slow, so there always is something more to drop; for far longer than a call takes. One that goes on for as long
+ * as there is something has no end, as the attacker is stopped last. */
 static void run_flood(uint64_t seed, struct figures *figures)
 {
     enum attack_tactic tactic = seed % 2 == 0 ? ATTACK_TOMBSTONES : ATTACK_INVALID;
-    stand(seed, figures, tactic, true, VICTIM_SLACK_NS + HEAVY_S / 2);
+    stand(seed, figures, tactic, true, FLOOD_NS);
 }
 
 static void run_attach(uint64_t seed, struct figures *figures)

@@ -10,7 +10,7 @@
 
 #define VICTIM_SIZE_MAX 256u
 #define VICTIM_BATCH 4u
-#define VICTIM_SLACK_NS (3 * HEAVY_S * HEAVY_SLOWNESS)
+#define VICTIM_SLACK_NS (8 * HEAVY_S * HEAVY_SLOWNESS)
 
 struct victim {
     struct hqq_link *link;
