@@ -14,7 +14,7 @@
 #define SCENE_BATCH 3u
 #define SCENE_NUMBERS 65536u /* more than any scene sends */
 #define SCENE_PEER_CHECK_NS (5 * HEAVY_MS)
-#define SCENE_BOUND_NS (3 * HEAVY_S * HEAVY_SLOWNESS) /* "in bounded time": the look at the peer, and a busy machine */
+#define SCENE_BOUND_NS (8 * HEAVY_S * HEAVY_SLOWNESS) /* "in bounded time": the look at the peer, and a busy machine */
 #define SCENE_STALL_NS (10 * HEAVY_S)
 
 #define SCENE_KILLED 137 /* what heavy_reap() says of a process that killed itself */

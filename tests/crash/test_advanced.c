@@ -21,7 +21,7 @@
 #define LENGTH 1000u
 #define TURNS 40u
 #define PEER_CHECK_NS (5 * HEAVY_MS)
-#define BOUND_NS (3 * HEAVY_S * HEAVY_SLOWNESS)
+#define BOUND_NS (8 * HEAVY_S * HEAVY_SLOWNESS)
 #define STALL_NS (10 * HEAVY_S)
 #define NOT_REACHED 3
 #define KILLED (128 + SIGKILL)
