@@ -211,7 +211,7 @@ static void check_at_rest(struct advanced_end *end)
 {
     struct hqq_advanced_stats stats;
     const struct advanced_round *round = end->round;
-    uint64_t until = hqq_clock_ns() + 2 * HEAVY_S * HEAVY_SLOWNESS;
+    uint64_t until = hqq_clock_ns() + STALL_NS * HEAVY_SLOWNESS;
     do {
         (void)hqq_advanced_process(end->advanced, hqq_clock_ns() + HEAVY_MS);
         heavy_expect("stats", hqq_advanced_get_stats(end->advanced, &stats), 0);

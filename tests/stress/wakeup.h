@@ -2,7 +2,7 @@
  * The hunt for lost wakeups. Threads sleep at one end of a link, for nobody spins and the look whether the peer lives
  * comes too seldom to help; a controller at the other end makes work for them, or moves what they wait for, and waits
  * until all of it has been noticed. Random pauses at labelled points shift the steps of both against each other. What
- * is not noticed within two seconds is a wakeup that was lost.
+ * is not noticed within ten seconds is a wakeup that was lost.
  */
 #ifndef TESTS_STRESS_WAKEUP_H
 #define TESTS_STRESS_WAKEUP_H

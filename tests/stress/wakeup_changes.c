@@ -12,7 +12,7 @@
 #define SLOTS 2u
 #define SIZE 64u
 #define PAUSE_NS 60000
-#define STALL_NS (2 * HEAVY_S)
+#define STALL_NS (10 * HEAVY_S)
 
 static int call(struct sleeper *self)
 {

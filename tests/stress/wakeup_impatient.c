@@ -19,7 +19,7 @@
 #define SLOTS 8u
 #define SIZE 64u
 #define PAUSE_NS 40000
-#define STALL_NS (2 * HEAVY_S)
+#define STALL_NS (10 * HEAVY_S)
 #define UNKNOWN_OPCODE 0x42
 
 static _Atomic unsigned taken; /* of this turn, by anybody */

@@ -14,7 +14,7 @@
 #define PAUSE_NS 60000
 #define COLD_BYTES ((size_t)32 << 20)
 #define LOOPS_TO_SLEEP 4000 /* a few microseconds */
-#define STALL_NS (2 * HEAVY_S)
+#define STALL_NS (10 * HEAVY_S)
 
 /* ---- Data ---------------------------------------------------------------------------------------------------------
  * */
