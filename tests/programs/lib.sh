@@ -16,7 +16,7 @@ unset LD_PRELOAD HQQ_PATHS HQQ_CONFIG HQQ_DISABLE HQQ_LINK_AFTER HQQ_SPIN_US HQQ
 
 test_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export PYTHONPATH=$test_folder PYTHONDONTWRITEBYTECODE=1
-limit=30   # seconds for anything that is waited for
+limit=60   # seconds for anything that is waited for
 scratch=$(mktemp -d)
 folders=0  # in it, one a pairing
 declare -A started=() kinds=() # process id and kind of every program, by its name

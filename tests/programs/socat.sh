@@ -46,11 +46,11 @@ dialogue() {
     expect_ring ask "$work/client"
 }
 
-# A process for every question: the server peeks and forks, and its child takes the datagram and answers. Every question
-# comes from a socket of its own.
+# A process for every question: the server peeks and forks, and its child takes the datagram and answers, for which it has
+# time, however busy the machine. Every question comes from a socket of its own.
 process_each() {
     local number
-    start "$receiver" answer socat "UNIX-RECVFROM:$work/server,fork" EXEC:cat
+    start "$receiver" answer socat -t 30 "UNIX-RECVFROM:$work/server,fork" EXEC:cat
     wait_for_socket "$work/server"
     for ((number = 0; number < 20; number++)); do
         run "$sender" "ask$number" socat -t 0 "UNIX-SENDTO:$work/server,bind=$work/client$number" \

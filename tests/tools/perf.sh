@@ -97,7 +97,7 @@ peer_of() {
 # A peer that stops, or dies, is an error and no hang. ctest ends this test if it is one.
 peer_that_fails_is_an_error() {
     local signal=$1 transport=$2 driver peer
-    "$tool" -t "$transport" -k roundtrip -s 64 -r 3 -d 1500 --timeout 1 >"$out" 2>"$err" &
+    "$tool" -t "$transport" -k roundtrip -s 64 -r 20 -d 1500 --timeout 1 >"$out" 2>"$err" &
     driver=$!
     peer=$(peer_of $driver | head -n 1)
     kill -s "$signal" "$peer"

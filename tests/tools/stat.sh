@@ -151,8 +151,12 @@ what_is_not_there_is_told() {
     refuses 1 'No such process' -p $gone
     begin wait
     local ended=$pid
+    : >"$out"
     (
-        sleep 0.3
+        for ((i = 0; i < 400; i++)); do # it looks, again and again
+            [ ! -s "$out" ] || break
+            sleep 0.05
+        done
         kill -KILL $ended
     ) &
     runs 0 -p $pid -i 0.2

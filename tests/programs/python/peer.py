@@ -251,7 +251,7 @@ def main():
     options = parser.parse_args()
     if options.style == "asyncio":
         roles = {"receive": async_receive, "send": async_send, "echo": async_echo, "ask": async_ask}
-        asyncio.run(asyncio.wait_for(roles[options.role](options), 25))
+        asyncio.run(asyncio.wait_for(roles[options.role](options), 50))
     else:
         {"receive": receive, "send": send, "echo": echo, "ask": ask}[options.role](options)
 
