@@ -377,6 +377,7 @@ static struct hqq_advanced *open_end(void *region, size_t bytes, enum hqq_role r
         .spin_ns = HQQ_SPIN_NEVER,
         .peer_check_ns = PEER_CHECK_NS,
         .role = role,
+        .attach_timeout_ns = BOUND_NS,
     };
     const struct hqq_advanced_config advanced_config = {.key = key, .window = 4096};
     struct hqq_link *link;

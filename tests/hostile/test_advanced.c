@@ -239,6 +239,7 @@ static struct hqq_advanced *open_end(const struct field *field, unsigned side)
         .buffer_size = field->size,
         .spin_ns = HQQ_SPIN_NEVER,
         .peer_check_ns = HEAVY_MS,
+        .attach_timeout_ns = STALL_NS,
         .role = side == 0 ? HQQ_ROLE_PRIMARY : HQQ_ROLE_SECONDARY,
     };
     const struct hqq_advanced_config advanced_config = {

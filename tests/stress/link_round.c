@@ -57,6 +57,7 @@ static struct hqq_link *attach(void *base, size_t length, const struct stress_mo
         .buffer_size = mode->size,
         .spin_ns = mode->trouble & STRESS_SLEEP ? HQQ_SPIN_NEVER : 0,
         .peer_check_ns = 60 * HEAVY_S, /* a look at the peer must not hide a lost wakeup */
+        .attach_timeout_ns = STALL_NS,
         .role = role,
     };
     struct hqq_link *link;

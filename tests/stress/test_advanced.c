@@ -73,6 +73,7 @@ static struct hqq_advanced *open_end(const struct advanced_round *round, unsigne
         .buffer_count = round->count,
         .buffer_size = round->size,
         .spin_ns = heavy_one_in(&random, 2) ? HQQ_SPIN_NEVER : 0,
+        .attach_timeout_ns = STALL_NS,
         .role = side == 0 ? HQQ_ROLE_PRIMARY : HQQ_ROLE_SECONDARY,
     };
     const struct hqq_advanced_config advanced_config = {

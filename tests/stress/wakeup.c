@@ -49,6 +49,7 @@ struct hqq_link *wakeup_attach(const struct wakeup *wakeup, enum hqq_role role)
         .buffer_size = wakeup->size,
         .spin_ns = HQQ_SPIN_NEVER,
         .peer_check_ns = 3600 * HEAVY_S,
+        .attach_timeout_ns = 20 * HEAVY_S,
         .role = role,
     };
     struct hqq_link *link;
