@@ -440,6 +440,9 @@ static void *change_handlers(void *argument)
 static void a_signal_meets_the_old_handler_or_the_new_one(void **state)
 {
     (void)state;
+#ifdef __SANITIZE_THREAD__
+    skip(); /* its own sigaction() copies handlers byte by byte, so two threads may tear one, without the preload too */
+#endif
     enum { SIGNALS = 20000, CHANGERS = 2 };
     pthread_t threads[CHANGERS];
     sigset_t blocked;
