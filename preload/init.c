@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "preload/child.h"
 #include "preload/fault.h"
 #include "preload/sys.h"
 #include "runtime/config.h"
@@ -29,6 +30,7 @@ __attribute__((constructor)) static void start(void)
     hqq_real_resolve();
     hqq_libc = hqq_real.libc;
     hqq_preload_fill_sys();
+    hqq_child_begin();
     hqq_filter_inherit();
     hqq_socket_init(true);
     pthread_atfork(hqq_socket_fork_prepare, hqq_socket_fork_parent, begin_child);

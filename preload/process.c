@@ -4,10 +4,15 @@
  */
 #include "preload/hook.h"
 
+#include <fcntl.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "preload/child.h"
+#include "runtime/cursor.h"
 
 static void end(int status) __attribute__((noreturn));
 static void end(int status)
@@ -30,23 +35,61 @@ HQQ_EXPORT void _Exit(int status)
 
 /* ---- exec: libc's own variants do not call one another through the names that are hooked here ------------------- */
 
-static void before_exec(void)
+struct exec {
+    const char *program;
+    char *const *arguments;
+    int folder, flags;
+};
+
+/* Before our constructor has run. */
+static void resolve_early(void)
 {
-    if (hqq_preload_is_ready())
-        hqq_socket_exec();
+    if (!hqq_real.execvpe)
+        hqq_real_resolve();
 }
 
-static int failed(int result)
+/* Sockets are handed off before, and taken back if there is no other program after all. */
+static int execute_in(const struct hqq_child *child, char *const environment[], hqq_child_start_fn *start,
+                      struct exec *exec)
 {
-    if (hqq_preload_is_ready())
+    bool is_ready = hqq_preload_is_ready();
+    if (is_ready)
+        hqq_socket_exec();
+    int result = hqq_child_start(child, environment, start, exec);
+    if (is_ready)
         hqq_socket_exec_failed();
     return result;
 }
 
+static int start_execve(void *call, char *const environment[])
+{
+    const struct exec *exec = call;
+    return hqq_real.execve(exec->program, exec->arguments, environment);
+}
+
+static int start_execvpe(void *call, char *const environment[])
+{
+    const struct exec *exec = call;
+    return hqq_real.execvpe(exec->program, exec->arguments, environment);
+}
+
+static int start_execveat(void *call, char *const environment[])
+{
+    const struct exec *exec = call;
+    return hqq_real.execveat(exec->folder, exec->program, exec->arguments, environment, exec->flags);
+}
+
+static int start_fexecve(void *call, char *const environment[])
+{
+    const struct exec *exec = call;
+    return hqq_real.fexecve(exec->folder, exec->arguments, environment);
+}
+
 HQQ_EXPORT int execve(const char *path, char *const arguments[], char *const environment[])
 {
-    before_exec();
-    return failed(hqq_real.execve(path, arguments, environment));
+    const struct hqq_child child = {.path = path, .fd = -1};
+    struct exec exec = {.program = path, .arguments = arguments};
+    return execute_in(&child, environment, start_execve, &exec);
 }
 
 HQQ_EXPORT int execv(const char *path, char *const arguments[])
@@ -56,9 +99,10 @@ HQQ_EXPORT int execv(const char *path, char *const arguments[])
 
 HQQ_EXPORT int execvpe(const char *file, char *const arguments[], char *const environment[])
 {
-    before_exec();
-    hqq_real_resolve();
-    return failed(hqq_real.execvpe(file, arguments, environment));
+    const struct hqq_child child = {.name = file, .fd = -1};
+    struct exec exec = {.program = file, .arguments = arguments};
+    resolve_early();
+    return execute_in(&child, environment, start_execvpe, &exec);
 }
 
 HQQ_EXPORT int execvp(const char *file, char *const arguments[])
@@ -66,18 +110,62 @@ HQQ_EXPORT int execvp(const char *file, char *const arguments[])
     return execvpe(file, arguments, environ);
 }
 
+/* Relative to a folder other than the working directory the program is not looked at. */
 HQQ_EXPORT int execveat(int folder, const char *path, char *const arguments[], char *const environment[], int flags)
 {
-    before_exec();
-    return failed(hqq_real.execveat(folder, path, arguments, environment, flags));
+    bool is_fd = (flags & AT_EMPTY_PATH) != 0 && !hqq_is_unreadable(path, 1) && *path == '\0';
+    bool is_path = folder == AT_FDCWD || (!hqq_is_unreadable(path, 1) && *path == '/');
+    const struct hqq_child child = {.path = !is_fd && is_path ? path : NULL, .fd = is_fd ? folder : -1};
+    struct exec exec = {.program = path, .arguments = arguments, .folder = folder, .flags = flags};
+    return execute_in(&child, environment, start_execveat, &exec);
 }
 
 HQQ_EXPORT int fexecve(int fd, char *const arguments[], char *const environment[])
 {
-    before_exec();
-    hqq_real_resolve();
-    return failed(hqq_real.fexecve(fd, arguments, environment));
+    const struct hqq_child child = {.fd = fd};
+    struct exec exec = {.arguments = arguments, .folder = fd};
+    resolve_early();
+    return execute_in(&child, environment, start_fexecve, &exec);
 }
+
+/* ---- posix_spawn: libc's own goes through no hook, in a vfork child ----------------------------------------------- */
+
+struct spawn {
+    int (*real)(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const[],
+                char *const[]);
+    pid_t *ret_pid;
+    const char *program;
+    const posix_spawn_file_actions_t *actions;
+    const posix_spawnattr_t *attributes;
+    char *const *arguments;
+};
+
+static int start_spawn(void *call, char *const environment[])
+{
+    const struct spawn *spawn = call;
+    return spawn->real(spawn->ret_pid, spawn->program, spawn->actions, spawn->attributes, spawn->arguments,
+                       environment);
+}
+
+HQQ_EXPORT int posix_spawn(pid_t *ret_pid, const char *path, const posix_spawn_file_actions_t *actions,
+                           const posix_spawnattr_t *attributes, char *const arguments[], char *const environment[])
+{
+    const struct hqq_child child = {.path = path, .fd = -1};
+    resolve_early();
+    struct spawn spawn = {hqq_real.posix_spawn, ret_pid, path, actions, attributes, arguments};
+    return hqq_child_start(&child, environment, start_spawn, &spawn);
+}
+
+HQQ_EXPORT int posix_spawnp(pid_t *ret_pid, const char *file, const posix_spawn_file_actions_t *actions,
+                            const posix_spawnattr_t *attributes, char *const arguments[], char *const environment[])
+{
+    const struct hqq_child child = {.name = file, .fd = -1};
+    resolve_early();
+    struct spawn spawn = {hqq_real.posix_spawnp, ret_pid, file, actions, attributes, arguments};
+    return hqq_child_start(&child, environment, start_spawn, &spawn);
+}
+
+/* ---- exec with its arguments in a list ---------------------------------------------------------------------------- */
 
 typedef int (*execute)(const char *, char *const[], char *const[]);
 

@@ -273,6 +273,8 @@ static const struct entry entries[] = {
     {"execvpe", offsetof(struct hqq_real, execvpe)},
     {"execveat", offsetof(struct hqq_real, execveat)},
     {"fexecve", offsetof(struct hqq_real, fexecve)},
+    {"posix_spawn", offsetof(struct hqq_real, posix_spawn)},
+    {"posix_spawnp", offsetof(struct hqq_real, posix_spawnp)},
 };
 
 #define LATE_ENTRY(type, name, arguments) {#name, offsetof(struct hqq_real, name)},

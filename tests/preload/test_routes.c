@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -592,6 +593,10 @@ static void what_executes(void **state)
     assert_string_equal(record_take(), "exec exec_failed");
     assert_int_equal(execle(name, name, "one", NULL, environ), -1);
     assert_string_equal(record_take(), "exec exec_failed");
+    pid_t pid;
+    assert_int_equal(posix_spawn(&pid, name, NULL, NULL, arguments, environ), ENOENT);
+    assert_int_equal(posix_spawnp(&pid, name, NULL, NULL, arguments, environ), ENOENT);
+    assert_string_equal(record_take(), "");
 }
 
 int main(void)

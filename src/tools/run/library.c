@@ -64,7 +64,7 @@ bool run_library_find(const char *given, struct run_library *ret_library)
     int fd = open(ret_library->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return run_complain("'%s': %s", ret_library->path, strerror(errno));
-    int result = run_elf_read(fd, &ret_library->elf);
+    int result = hqq_elf_read(fd, &ret_library->elf);
     close(fd);
     if (result != 0 || !ret_library->elf.is_elf || ret_library->elf.is_foreign || ret_library->elf.type != ET_DYN)
         return run_complain("'%s' is not a shared library of this machine", ret_library->path);

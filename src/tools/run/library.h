@@ -5,11 +5,11 @@
 #include <limits.h>
 #include <stdbool.h>
 
-#include "tools/run/elf.h"
+#include "platform/elf.h"
 
 struct run_library {
     char path[PATH_MAX]; /* absolute */
-    struct run_elf elf;
+    struct hqq_elf elf;
 };
 
 /* given: what --library says, or NULL. False: there is none, or none that can be loaded, which is said. */

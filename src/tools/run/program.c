@@ -101,16 +101,18 @@ static const char *privilege_of(int fd)
 }
 
 /* What is wrong with an ELF program; NULL if nothing is. */
-static const char *flaw_of(const struct run_elf *elf, const struct run_elf *library)
+static const char *flaw_of(const struct hqq_elf *elf, const struct hqq_elf *library)
 {
     if (elf->is_foreign || elf->machine != library->machine || elf->class != library->class)
         return "it is for another processor, or of another word size, than the preload library";
     if (elf->is_go)
         return "it is a Go program: Go makes its system calls without libc, where they cannot be seen";
-    if (elf->interpreter[0] == '\0')
+    if (elf->loader[0] == '\0')
         return "it is statically linked: there is no loader that would load the preload library";
-    if (strstr(elf->interpreter, "ld-musl"))
+    if (hqq_elf_flaw(elf) == HQQ_ELF_MUSL)
         return "it runs with musl libc, and the preload library is made for glibc";
+    if (hqq_elf_flaw(elf) == HQQ_ELF_ASAN_BEFORE)
+        return "it is built with AddressSanitizer as a library, which has to be loaded before any other";
     return NULL;
 }
 
@@ -139,11 +141,11 @@ static bool is_text(int fd)
 
 /* path is what runs: what was asked for, or the interpreter of that. Returns whether there is another one to look at,
  * which is put in its place. */
-static bool inspect(struct run_program *program, char path[PATH_MAX], const struct run_elf *library)
+static bool inspect(struct run_program *program, char path[PATH_MAX], const struct hqq_elf *library)
 {
     const char *name = path;
     char interpreter[PATH_MAX] = "";
-    struct run_elf elf;
+    struct hqq_elf elf;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
         /* It may be run without being read. */
@@ -151,15 +153,15 @@ static bool inspect(struct run_program *program, char path[PATH_MAX], const stru
         return false;
     }
     const char *privilege = privilege_of(fd);
-    int result = run_elf_read(fd, &elf);
+    int result = hqq_elf_read(fd, &elf);
     if (result != 0)
         refuse(program, RUN_EXIT_CANNOT, "%s: %s", name, strerror(-result));
     else if (elf.is_elf && privilege)
         refuse(program, RUN_EXIT_CANNOT, "%s: cannot be preloaded: %s", name, privilege);
     else if (elf.is_elf && flaw_of(&elf, library))
         refuse(program, RUN_EXIT_CANNOT, "%s: cannot be preloaded: %s", name, flaw_of(&elf, library));
-    else if (elf.is_elf && access(elf.interpreter, X_OK) != 0)
-        refuse(program, RUN_EXIT_MISSING, "%s: its loader %s: %s", name, elf.interpreter, strerror(errno));
+    else if (elf.is_elf && access(elf.loader, X_OK) != 0)
+        refuse(program, RUN_EXIT_MISSING, "%s: its loader %s: %s", name, elf.loader, strerror(errno));
     else if (!elf.is_elf && !read_script(fd, interpreter) && is_text(fd))
         copy_path(interpreter, "/bin/sh");
     else if (!elf.is_elf && interpreter[0] == '\0')
@@ -178,7 +180,7 @@ static bool inspect(struct run_program *program, char path[PATH_MAX], const stru
     return true;
 }
 
-void run_program_find(const char *command, const struct run_elf *library, struct run_program *ret_program)
+void run_program_find(const char *command, const struct hqq_elf *library, struct run_program *ret_program)
 {
     *ret_program = (struct run_program){0};
     int result = find(command, ret_program->path);

@@ -7,7 +7,7 @@
 #include <limits.h>
 #include <stdbool.h>
 
-#include "tools/run/elf.h"
+#include "platform/elf.h"
 
 struct run_program {
     char path[PATH_MAX];         /* of the command; empty if there is none */
@@ -17,6 +17,6 @@ struct run_program {
 };
 
 /* Looks for the command as execvp(3) does. library is what is to be preloaded. */
-void run_program_find(const char *command, const struct run_elf *library, struct run_program *ret_program);
+void run_program_find(const char *command, const struct hqq_elf *library, struct run_program *ret_program);
 
 #endif

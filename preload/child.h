@@ -1,0 +1,23 @@
+/*
+ * Programs that this one starts: ld.so cannot load this library into all of them. One that would fail, or complain, because of it is
+ * started without it in LD_PRELOAD, and everything else in its environment as it was.
+ */
+#ifndef HQQ_PRELOAD_CHILD_H
+#define HQQ_PRELOAD_CHILD_H
+
+/* The call that starts the program, with the environment that it gets. */
+typedef int hqq_child_start_fn(void *call, char *const environment[]);
+
+/* Where the program is: path as execve() takes it; or name as execvp() does; or an open file. The others are NULL, and -1. */
+struct hqq_child {
+    const char *path, *name;
+    int fd;
+};
+
+/* Calls start once. Async-signal-safe, and for vfork children. Where the environment is changed its copy is on the stack. */
+int hqq_child_start(const struct hqq_child *child, char *const environment[], hqq_child_start_fn *start, void *call);
+
+/* Notes what this library is called. Once, as the hooks open. */
+void hqq_child_begin(void);
+
+#endif
