@@ -48,6 +48,8 @@ struct hqq_channel_side {
     hqq_atomic_u64 owner;                         /* identity of its process */
     hqq_atomic_u64 received_ns;                   /* when it last received, to a millisecond */
     hqq_atomic_u64 echo;                          /* the secret of the challenge that has come; 0: none has */
+    hqq_atomic_u64 socket;                        /* which it is: identity.h */
+    hqq_atomic_u64 file_device, file_number, file_born_ns;
     /* As a sender. */
     alignas(HQQ_CACHE_LINE) hqq_atomic_u64 drain_requested; /* kernel sends that have returned */
 };

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "channel/rendezvous.h"
 #include "endpoint/destinations.h"
 #include "endpoint/life.h"
 #include "endpoint/ownership.h"
@@ -63,6 +64,16 @@ static void note_name(char to[HQQ_COUNTERS_NAME], hqq_atomic_u32 *to_length, con
 
 /* ---- Names that it got ----------------------------------------------------------------------------------------- */
 
+static void note_own_name(struct hqq_endpoint *endpoint, const struct sockaddr_un *name, socklen_t length,
+                          const struct hqq_rule *rule)
+{
+    struct hqq_place place;
+    endpoint->name = *name;
+    endpoint->name_length = length;
+    if (hqq_rendezvous_place(rule, name, length, -1, &place) == 0)
+        endpoint->identity.file = place.inode;
+}
+
 /* Its peers knew it as unnamed: their channels end. */
 static void note_bound(struct hqq_endpoint *endpoint, const struct sockaddr_un *name, socklen_t length,
                        const struct hqq_rule *rule)
@@ -75,8 +86,7 @@ static void note_bound(struct hqq_endpoint *endpoint, const struct sockaddr_un *
         if (has_send)
             hqq_lock_give(&endpoint->send_lock);
         hqq_scheduler_stop_all(endpoint, HQQ_CLOSED);
-        endpoint->name = *name;
-        endpoint->name_length = length;
+        note_own_name(endpoint, name, length, rule ? rule : endpoint->rule);
         note_name(endpoint->counters->bound, &endpoint->counters->bound_length, name, length);
         if (rule) {
             endpoint->rule = rule;
@@ -256,8 +266,7 @@ struct hqq_object *hqq_adopt_for_address(int fd, const struct sockaddr *address,
     socklen_t name_length;
     if (endpoint && get_name(fd, false, &name, &name_length)) {
         bool has_lock = hqq_endpoint_begin_change(endpoint);
-        endpoint->name = name;
-        endpoint->name_length = name_length;
+        note_own_name(endpoint, &name, name_length, rule);
         note_name(endpoint->counters->bound, &endpoint->counters->bound_length, &name, name_length);
         hqq_endpoint_end_change(endpoint, has_lock);
     }

@@ -318,6 +318,10 @@ void hqq_destinations_add_reply(struct hqq_endpoint *endpoint, struct hqq_channe
     if (hqq_rendezvous_place(endpoint->rule, (const struct sockaddr_un *)(const void *)address, length, -1, &place) !=
         0)
         return;
+    /* In another mount namespace the client's path may be another socket's here, which an answer is for. */
+    const struct hqq_identity peer = hqq_identity_of_peer(channel);
+    if (peer.file.number != 0 && place.inode.number != 0 && !hqq_inode_is_same(&peer.file, &place.inode))
+        return;
     channel->peer_inode = place.inode;
     hqq_channel_hold(channel);
     channel->validated_next = endpoint->replies;

@@ -19,6 +19,7 @@
 
 #include "base/atomic.h"
 #include "channel/channel.h"
+#include "channel/identity.h"
 #include "endpoint/bet.h"
 #include "endpoint/mode.h"
 #include "platform/process.h"
@@ -52,6 +53,7 @@ struct hqq_endpoint {
     hqq_atomic_u32 descriptors; /* numbers that lead here */
     uint64_t generation;
     uint64_t cookie;
+    struct hqq_identity identity;
     const struct hqq_rule *rule; /* of its own name, else of its first peer's */
     struct hqq_counters *counters;
     hqq_atomic_u32 mode;           /* enum hqq_mode: mode.h */

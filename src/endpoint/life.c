@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <hqq/link.h>
 
@@ -13,6 +14,7 @@
 #include "endpoint/socket_options.h"
 #include "endpoint/validation.h"
 #include "platform/clock.h"
+#include "platform/sys.h"
 #include "runtime/libc.h"
 #include "runtime/pool.h"
 
@@ -56,6 +58,12 @@ void hqq_endpoint_note_buffer(struct hqq_endpoint *endpoint, int fd)
     hqq_store_relaxed(&endpoint->longest, (uint64_t)size - 32);
 }
 
+static uint64_t socket_inode_of(int fd)
+{
+    struct stat status;
+    return hqq_sys.fstat(fd, &status) == 0 ? status.st_ino : 0;
+}
+
 static uint64_t cookie_of(int fd)
 {
     uint64_t cookie = 0;
@@ -88,6 +96,7 @@ static void begin(struct hqq_endpoint *endpoint, int fd, uint64_t cookie, const 
 {
     endpoint->generation = hqq_process_generation();
     endpoint->cookie = cookie;
+    endpoint->identity = (struct hqq_identity){.socket = socket_inode_of(fd)};
     endpoint->rule = rule;
     endpoint->counters = hqq_counters_take();
     endpoint->shared = hqq_shared_take(&endpoint->shared_take);

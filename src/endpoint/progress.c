@@ -74,10 +74,21 @@ static bool is_current(struct hqq_destination *destination)
     return is_same;
 }
 
+/* True if the name is that socket's still which had the ring. */
+static bool is_same_socket(struct hqq_destination *destination)
+{
+    if (hqq_filter_is_set() || destination->is_connected)
+        return true;
+    if (hqq_destination_is_path(destination))
+        return is_current(destination);
+    const struct hqq_identity peer = hqq_identity_of_peer(destination->channel);
+    return hqq_identity_has_abstract_name(peer.socket, &destination->name, destination->name_length);
+}
+
 /* What was not read is for the socket that it was sent to; where the name leads to another one by now, it is lost with it. */
 static void begin_to_resend(struct hqq_endpoint *endpoint, struct hqq_destination *destination)
 {
-    if (hqq_filter_is_set() || is_current(destination)) {
+    if (is_same_socket(destination)) {
         hqq_destination_set(destination, HQQ_PROGRESS_RESENDING);
         return;
     }

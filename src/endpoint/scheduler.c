@@ -157,6 +157,7 @@ static void unlink_from_list(struct hqq_endpoint *endpoint, struct hqq_channel *
 void hqq_scheduler_add(struct hqq_endpoint *endpoint, struct hqq_channel *channel)
 {
     link_last(endpoint, channel);
+    hqq_identity_tell(channel, &endpoint->identity);
     hqq_add32_relaxed(&endpoint->channel_count, 1);
     if (awaits_challenge(channel))
         hqq_add32_relaxed(&endpoint->unvalidated_count, 1);

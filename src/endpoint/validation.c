@@ -31,6 +31,7 @@ void hqq_validation_push(struct hqq_endpoint *endpoint, struct hqq_channel *chan
 {
     struct hqq_channel *first;
     hqq_channel_hold(channel);
+    hqq_identity_tell(channel, &endpoint->identity);
     do {
         first = hqq_load_pointer_acquire(&endpoint->offered);
         channel->next = first;
