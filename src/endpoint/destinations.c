@@ -83,6 +83,12 @@ void hqq_destination_forget(struct hqq_endpoint *endpoint, struct hqq_destinatio
     hqq_channel_drop(channel);
 }
 
+void hqq_destination_begin_anew(struct hqq_endpoint *endpoint, struct hqq_destination *destination)
+{
+    hqq_destination_forget(endpoint, destination, HQQ_SOCKET_PEER_LEFT);
+    destination->retry_ns = 0;
+}
+
 /* ---- Finding ---------------------------------------------------------------------------------------------------- */
 
 static unsigned bucket_of(const struct sockaddr *address, socklen_t length)
@@ -188,7 +194,8 @@ struct hqq_destination *hqq_destinations_find(struct hqq_endpoint *endpoint, con
     const char *path = ((const struct sockaddr_un *)(const void *)address)->sun_path;
     if (path[0] != '\0' && path[0] != '/') /* it may mean another socket each time */
         return NULL;
-    /* An abstract name is the peer's as long as that lives. A path may lead elsewhere by now: it is looked after on its own. */
+    /* An abstract name is the peer's as long as that lives. A path may lead elsewhere by now: it is looked after on
+     * its own. */
     if (path[0] == '\0' && endpoint->peer && has_name(endpoint->peer, address, length))
         return endpoint->peer;
     unsigned bucket = bucket_of(address, length);
@@ -290,10 +297,8 @@ void hqq_destinations_forget_channel(struct hqq_endpoint *endpoint, const struct
     }
     for (int i = -1; i < HQQ_DESTINATION_BUCKETS; i++) {
         for (struct hqq_destination *destination = chain(endpoint, i); destination; destination = destination->next) {
-            if (destination->channel == channel) {
-                hqq_destination_forget(endpoint, destination, HQQ_SOCKET_PEER_LEFT);
-                destination->retry_ns = 0;
-            }
+            if (destination->channel == channel)
+                hqq_destination_begin_anew(endpoint, destination);
         }
     }
 }

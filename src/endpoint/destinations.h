@@ -1,6 +1,6 @@
 /*
- * Destinations: where an endpoint sends to, by name, and how far each has come on its way to a channel. All under the send lock.
- * One setter, hqq_destination_set(): asserts that the move is legal, traces and counts it.
+ * Destinations: where an endpoint sends to, by name, and how far each has come on its way to a channel. All under the
+ * send lock. One setter, hqq_destination_set(): asserts that the move is legal, traces and counts it.
  *
  *      state        event                                                                next
  *      NONE         link-after reached, and an offer was left at the rendezvous          OFFERED
@@ -14,7 +14,8 @@
  *      OPEN         HANDOFF, or the receiver's process is gone                           RESENDING
  *      RESENDING    what was not read has been sent again, or can't be                   NONE
  *
- * Names are what programs give; the receiver behind a path is known by its inode, so two names of one receiver share a channel.
+ * Names are what programs give; the receiver behind a path is known by its inode, so two names of one receiver share a
+ * channel.
  */
 #ifndef HQQ_ENDPOINT_DESTINATIONS_H
 #define HQQ_ENDPOINT_DESTINATIONS_H
@@ -74,7 +75,11 @@ void hqq_destination_back_off(struct hqq_destination *destination);
 void hqq_destination_forget(struct hqq_endpoint *endpoint, struct hqq_destination *destination,
                             enum hqq_socket_reason reason);
 
-/* ---- All of an endpoint's ------------------------------------------------------------------------------------------- */
+/* The same for a receiver that has left: there may be another one by now, so the next send may offer a channel at
+ * once. */
+void hqq_destination_begin_anew(struct hqq_endpoint *endpoint, struct hqq_destination *destination);
+
+/* ---- All of an endpoint's ---------------------------------------------------------------------------------------- */
 
 /* The destination for an address, which is made if it is configured; NULL: the kernel resolves it. */
 struct hqq_destination *hqq_destinations_find(struct hqq_endpoint *endpoint, const struct sockaddr *address,

@@ -61,7 +61,8 @@ static bool look_up(const struct hqq_destination *destination, struct hqq_inode 
     return true;
 }
 
-/* True if the name leads where it led, and we may write there. A connected socket goes on to send to whom it is connected to. */
+/* True if the name leads where it led, and we may write there. A connected socket goes on to send to whom it is
+ * connected to. */
 static bool is_current(struct hqq_destination *destination)
 {
     struct hqq_inode inode;
@@ -85,18 +86,18 @@ static bool is_same_socket(struct hqq_destination *destination)
     return hqq_identity_has_abstract_name(peer.socket, &destination->name, destination->name_length);
 }
 
-/* What was not read is for the socket that it was sent to; where the name leads to another one by now, it is lost with it. */
+/* What was not read is for the socket that it was sent to; where the name leads to another one by now, it is lost
+ * with it. */
 static void begin_to_resend(struct hqq_endpoint *endpoint, struct hqq_destination *destination)
 {
     if (is_same_socket(destination)) {
         hqq_destination_set(destination, HQQ_PROGRESS_RESENDING);
         return;
     }
-    hqq_destination_forget(endpoint, destination, HQQ_SOCKET_PEER_LEFT);
-    destination->retry_ns = 0;
+    hqq_destination_begin_anew(endpoint, destination);
 }
 
-/* ---- Sharing what is there ---------------------------------------------------------------------------------------- */
+/* ---- Sharing what is there --------------------------------------------------------------------------------------- */
 
 static void note_open(struct hqq_endpoint *endpoint, struct hqq_destination *destination)
 {
@@ -264,15 +265,15 @@ static bool is_receiving(const struct hqq_channel *channel)
     return hqq_clock_ns() - received < RECEIVED_NS;
 }
 
-/* The challenge is meant for whom the channel was offered to: if the name leads elsewhere by now, a stranger would meet the key. */
+/* The challenge is meant for whom the channel was offered to: if the name leads elsewhere by now, a stranger would
+ * meet the key. */
 static enum hqq_step challenge(struct hqq_endpoint *endpoint, struct hqq_destination *destination)
 {
     if (!is_receiving(destination->channel))
         return HQQ_STEP_KERNEL;
     if (is_current(destination))
         return HQQ_STEP_CHALLENGE;
-    hqq_destination_forget(endpoint, destination, HQQ_SOCKET_PEER_LEFT);
-    destination->retry_ns = 0;
+    hqq_destination_begin_anew(endpoint, destination);
     return HQQ_STEP_KERNEL;
 }
 
@@ -356,7 +357,7 @@ enum hqq_step hqq_destination_advance(struct hqq_endpoint *endpoint, struct hqq_
     }
 }
 
-/* ---- Is it there still? ------------------------------------------------------------------------------------------- */
+/* ---- Is it there still? ------------------------------------------------------------------------------------------ */
 
 /* In a stream: does the receiver read at all? */
 static bool is_stuck(struct hqq_destination *destination)
@@ -386,8 +387,7 @@ bool hqq_destination_check(struct hqq_endpoint *endpoint, struct hqq_destination
     if (!is_gone && is_name_due) {
         destination->checked_ticks = ticks;
         if (!is_current(destination)) {
-            hqq_destination_forget(endpoint, destination, HQQ_SOCKET_PEER_LEFT);
-            destination->retry_ns = 0;
+            hqq_destination_begin_anew(endpoint, destination);
             return false;
         }
         is_gone = is_stuck(destination);

@@ -1,6 +1,6 @@
 /*
- * How a destination comes to its channel, step by step; and how it is found that a channel leads nowhere any more. See the table in
- * destinations.h. Called under the send lock; what may be a cancellation point is not one here.
+ * How a destination comes to its channel, step by step; and how it is found that a channel leads nowhere any more. See
+ * the table in destinations.h. Called under the send lock; what may be a cancellation point is not one here.
  */
 #ifndef HQQ_ENDPOINT_PROGRESS_H
 #define HQQ_ENDPOINT_PROGRESS_H
@@ -23,8 +23,8 @@ enum hqq_step hqq_destination_advance(struct hqq_endpoint *endpoint, struct hqq_
 /* The kernel took the challenge. */
 void hqq_destination_challenged(struct hqq_destination *destination);
 
-/* OPEN: is the receiver there still, and may we still send to it by this name? Asked after a pause of ours, and once a millisecond
- * in a stream. False: not any more, the state has changed. ticks: now. */
+/* OPEN: is the receiver there still, and may we still send to it by this name? Asked after a pause of ours, and once
+ * a millisecond in a stream. False: not any more, the state has changed. ticks: now. */
 bool hqq_destination_check(struct hqq_endpoint *endpoint, struct hqq_destination *destination, uint64_t ticks);
 
 static inline bool hqq_destination_is_check_due(const struct hqq_destination *destination, uint64_t ticks)

@@ -7,8 +7,8 @@
 
 #include "channel/tx.h"
 #include "platform/clock.h"
-#include "platform/trace.h"
 #include "platform/sys.h"
+#include "platform/trace.h"
 #include "runtime/handlers.h"
 #include "runtime/kernel.h"
 
@@ -45,8 +45,7 @@ int hqq_resend(struct hqq_endpoint *endpoint, struct hqq_destination *destinatio
         }
         hqq_count_own(&endpoint->counters->resent, 1);
     }
-    hqq_destination_forget(endpoint, destination, HQQ_SOCKET_PEER_LEFT);
-    destination->retry_ns = 0;
+    hqq_destination_begin_anew(endpoint, destination);
     return error;
 }
 

@@ -1,5 +1,6 @@
 /*
- * Sending again what a receiver that has gone did not read: through the kernel, in order, once each. Under the send lock.
+ * Sending again what a receiver that has gone did not read: through the kernel, in order, once each. Under the send
+ * lock.
  */
 #ifndef HQQ_ENDPOINT_RESEND_H
 #define HQQ_ENDPOINT_RESEND_H
@@ -9,12 +10,14 @@
 /* What a send says inside when there was no room: no error number of the kernel's. */
 #define HQQ_RESEND_FULL (-4095)
 
-/* RESENDING: all that there is, if the kernel's queue has room. 0: done, the destination is NONE; -EAGAIN: not yet. Another -errno: the
- * socket is connected there, and the kernel has told this process what it would tell the program: this is its answer. */
+/* RESENDING: all that there is, if the kernel's queue has room. 0: done, the destination is NONE; -EAGAIN: not yet.
+ * Another -errno: the socket is connected there, and the kernel has told this process what it would tell the
+ * program: this is its answer. */
 int hqq_resend(struct hqq_endpoint *endpoint, struct hqq_destination *destination, int fd);
 
-/* Without the lock, in a send that may wait: before it is tried again. 0; -EAGAIN: the time of SO_SNDTIMEO is over, which *until_ns, 0 at
- * first, says; -EINTR: a handler that ends waits has run since hqq_handlers_interrupting was so many. */
+/* Without the lock, in a send that may wait: before it is tried again. 0; -EAGAIN: the time of SO_SNDTIMEO is over,
+ * which *until_ns, 0 at first, says; -EINTR: a handler that ends waits has run since hqq_handlers_interrupting was
+ * so many. */
 int hqq_resend_wait(int fd, uint32_t handlers, uint64_t *until_ns);
 
 #endif
