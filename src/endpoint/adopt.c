@@ -115,22 +115,35 @@ void hqq_adopt_bound(int fd)
     errno = saved;
 }
 
-/* From the new peer alone the kernel delivers now, and has thrown away what an old one sent. address NULL: dissolved. */
+/* Of a path that was looked at; of any other peer it is not known. */
+static struct hqq_inode inode_of(const struct hqq_destination *peer)
+{
+    return peer && hqq_destination_is_path(peer) ? peer->inode : (struct hqq_inode){0};
+}
+
+/* To the address, or, where that is NULL, to nobody. True if the peer is the one that it was: a receiver may have
+ * several paths, so inodes tell, where they can. With both locks. */
+static bool connect_again(struct hqq_endpoint *endpoint, const struct sockaddr *address, socklen_t length)
+{
+    const struct hqq_inode before = inode_of(endpoint->peer);
+    bool has_same_name = address && endpoint->peer && hqq_destination_is_to(endpoint->peer, address, length);
+    hqq_destinations_disconnect(endpoint);
+    endpoint->is_connected = address != NULL;
+    if (address)
+        endpoint->peer = hqq_destinations_connect(endpoint, address, length);
+    if (hqq_inode_is_known(&before) && endpoint->peer && hqq_destination_is_path(endpoint->peer))
+        return hqq_inode_is_same(&before, &endpoint->peer->inode);
+    return has_same_name;
+}
+
+/* The kernel delivers from the new peer alone now, and has thrown away what an old one sent. address NULL:
+ * dissolved. */
 static void note_connected(struct hqq_endpoint *endpoint, const struct sockaddr *address, socklen_t length)
 {
     bool has_lock = hqq_endpoint_begin_change(endpoint);
     bool has_send = hqq_lock_take(&endpoint->send_lock);
     bool was_connected = endpoint->is_connected;
-    const struct hqq_inode before = endpoint->peer ? endpoint->peer->inode : (struct hqq_inode){0};
-    bool is_same = address && endpoint->peer && hqq_destination_is_to(endpoint->peer, address, length);
-    const struct hqq_inode unknown = {0};
-    bool was_path = endpoint->peer && hqq_destination_is_path(endpoint->peer) && !hqq_inode_is_same(&before, &unknown);
-    hqq_destinations_disconnect(endpoint);
-    endpoint->is_connected = address != NULL;
-    if (address)
-        endpoint->peer = hqq_destinations_connect(endpoint, address, length);
-    if (was_path && endpoint->peer && hqq_destination_is_path(endpoint->peer)) /* by whatever name */
-        is_same = hqq_inode_is_same(&before, &endpoint->peer->inode);
+    bool is_same = connect_again(endpoint, address, length);
     if (endpoint->peer)
         note_name(endpoint->counters->peer, &endpoint->counters->peer_length, &endpoint->peer->name,
                   endpoint->peer->name_length);

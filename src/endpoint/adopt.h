@@ -9,19 +9,19 @@
 
 #include "endpoint/endpoint.h"
 
-/* What serves a descriptor that was never looked at, or NULL: libc. For an address: also if it is configured. Called once the library
- * has started. */
+/* What serves a descriptor that was never looked at, or NULL: libc. For an address: also if it is configured. Called
+ * once the library has started. */
 struct hqq_object *hqq_adopt_unknown(int fd);
 struct hqq_object *hqq_adopt_for_address(int fd, const struct sockaddr *address, socklen_t length);
 
-/* Marks in the table: a socket of AF_UNIX that is not configured so far; one that has sent a single datagram to a configured
- * name: who sends no other pays for nothing. */
 /* True if there has ever been a candidate, or what was one. */
 bool hqq_adopt_has_candidates(void);
 
 /* A datagram socket without a configured name so far. */
 void hqq_adopt_mark_candidate(int fd);
 
+/* Marks in the table of descriptors: a datagram socket of AF_UNIX that is not configured so far; and one that has
+ * sent a single datagram to a configured name, as a socket that sends no other is to cost nothing. */
 extern struct hqq_object hqq_adopt_candidate, hqq_adopt_sent_once;
 
 /* True if it is a datagram socket of AF_UNIX whose names, as far as it has any, no rule matches. */

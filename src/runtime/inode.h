@@ -26,6 +26,12 @@ static inline struct hqq_inode hqq_inode_of(const struct statx *status)
     return inode;
 }
 
+/* False for one that was never looked at: all zero. */
+static inline bool hqq_inode_is_known(const struct hqq_inode *inode)
+{
+    return inode->device != 0 || inode->number != 0 || inode->born_ns != 0;
+}
+
 static inline bool hqq_inode_is_same(const struct hqq_inode *a, const struct hqq_inode *b)
 {
     return a->device == b->device && a->number == b->number && a->born_ns == b->born_ns;
