@@ -16,6 +16,7 @@
 #include "endpoint/loan.h"
 #include "endpoint/ownership.h"
 #include "endpoint/passed.h"
+#include "endpoint/ready.h"
 #include "endpoint/receive.h"
 #include "endpoint/send.h"
 #include "runtime/cursor.h"
@@ -103,7 +104,7 @@ static void share(void *object, int fd, int duplicate)
 
 static bool is_kernels(void *object)
 {
-    return hqq_receive_is_kernels(object);
+    return hqq_ready_is_kernels(object);
 }
 
 static void pass(void *object)

@@ -56,7 +56,8 @@ void hqq_ownership_contest(struct hqq_endpoint *endpoint)
         hqq_mode_add_foreign(endpoint, HQQ_FOREIGN_SHARED);
 }
 
-void hqq_ownership_receives(struct hqq_endpoint *endpoint)
+/* Under the receive lock. */
+static void note_receiver(struct hqq_endpoint *endpoint)
 {
     struct hqq_shared *shared = endpoint->shared;
     if (hqq_load32_relaxed(&endpoint->is_receiver) != 0)
@@ -83,8 +84,16 @@ void hqq_ownership_receives(struct hqq_endpoint *endpoint)
     }
 }
 
-/* Another process has received, or changed what belongs to the socket: status flags of a socket that came from elsewhere, for
- * which nothing is shared, are asked for. */
+void hqq_ownership_receives(struct hqq_endpoint *endpoint)
+{
+    bool has_lock = hqq_endpoint_begin_change(endpoint);
+    if (has_lock)
+        note_receiver(endpoint);
+    hqq_endpoint_end_change(endpoint, has_lock);
+}
+
+/* Another process has received, or changed what belongs to the socket: status flags of a socket that came from
+ * elsewhere, for which nothing is shared, are asked for. */
 void hqq_ownership_refresh_slow(struct hqq_endpoint *endpoint, int fd)
 {
     struct hqq_shared *shared = endpoint->shared;
@@ -132,9 +141,9 @@ bool hqq_ownership_may_publish_slow(struct hqq_endpoint *endpoint)
 /* ---- The fork -------------------------------------------------------------------------------------------------- */
 
 /*
- * Locks taken here are the ones given back after the fork: a handler may fork while its thread holds some already. Another thread that
- * holds one may itself be stopped in a handler that forks, so nobody waits for long; what can't be had in time is the kernel's in
- * the child.
+ * Locks taken here are the ones given back after the fork: a handler may fork while its thread holds some already.
+ * Another thread that holds one may itself be stopped in a handler that forks, so nobody waits for long; what can't be
+ * had in time is the kernel's in the child.
  */
 #define FORK_WAIT_NS (10 * HQQ_NS_PER_MS)
 
@@ -213,8 +222,9 @@ static void hold_place(struct hqq_endpoint *endpoint, bool is_held)
     endpoint->shared_generation = hqq_process_generation();
 }
 
-/* What the thread that forked held before, in code that its handler interrupted, it holds still, and gives back itself: the endpoint is
- * adjusted later (hqq_ownership_noticed()). What another thread held may be torn: the socket is the kernel's from now on. */
+/* What the thread that forked held before, in code that its handler interrupted, it holds still, and gives back
+ * itself: the endpoint is adjusted later (hqq_ownership_noticed()). What another thread held may be torn: the socket
+ * is the kernel's from now on. */
 static void adjust(struct hqq_endpoint *endpoint)
 {
     uint32_t has = endpoint->has_fork_locks;

@@ -1,10 +1,10 @@
 /*
- * Ownership: which process receives on a socket, which one publishes for it, and what copies of it in other processes have done.
- * It stands in memory that forked copies share (shared.h).
+ * Ownership: which process receives on a socket, which one publishes for it, and what copies of it in other processes
+ * have done. It stands in memory that forked copies share (shared.h).
  *
- * Sending: one process publishes, the owner. The others use the kernel, and count their sends here; the owner asks its receivers to
- * drain before it publishes again. Receiving: rings belong to whoever receives. A child takes them over from a process that
- * has gone; two living ones that both receive share the kernel's queue, and rings are suspended.
+ * Sending: one process publishes, the owner. The others use the kernel, and count their sends here; the owner asks its
+ * receivers to drain before it publishes again. Receiving: rings belong to whoever receives. A child takes them over
+ * from a process that has gone; two living ones that both receive share the kernel's queue, and rings are suspended.
  */
 #ifndef HQQ_ENDPOINT_OWNERSHIP_H
 #define HQQ_ENDPOINT_OWNERSHIP_H
@@ -14,7 +14,7 @@
 #include "endpoint/endpoint.h"
 #include "endpoint/shared.h"
 
-/* This process receives on the socket. Under the receive lock. */
+/* This process receives on the socket from now on, unless another one does. Takes the receive lock. */
 void hqq_ownership_receives(struct hqq_endpoint *endpoint);
 
 /* Before a receive: what other processes may have changed. Nearly free while there are no copies. */
@@ -26,8 +26,8 @@ static inline void hqq_ownership_refresh(struct hqq_endpoint *endpoint, int fd)
         hqq_ownership_refresh_slow(endpoint, fd);
 }
 
-/* Under the send lock: true if this process may publish. Folds what others have sent into the drain requests, and forgets
- * destinations after a change that another process made. */
+/* Under the send lock: true if this process may publish. Folds what others have sent into the drain requests, and
+ * forgets destinations after a change that another process made. */
 bool hqq_ownership_may_publish_slow(struct hqq_endpoint *endpoint);
 
 static inline bool hqq_ownership_may_publish(struct hqq_endpoint *endpoint)
@@ -48,7 +48,8 @@ void hqq_ownership_fork_parent(void);
 void hqq_ownership_fork_child(void);
 void hqq_ownership_noticed(struct hqq_endpoint *endpoint);
 
-/* A child of a fork ends, or becomes another program: what it shares is its parent's. And: it has not become one after all. */
+/* A child of a fork ends, or becomes another program: what it shares is its parent's. And: it has not become one
+ * after all. */
 void hqq_ownership_leave(void);
 void hqq_ownership_stay(void);
 

@@ -146,6 +146,16 @@ void hqq_validation_look(struct hqq_endpoint *endpoint)
     pthread_setcancelstate(cancel, NULL);
 }
 
+void hqq_validation_look_if_due(struct hqq_endpoint *endpoint)
+{
+    if (!hqq_validation_is_due(endpoint) || hqq_endpoint_mode(endpoint) != HQQ_MODE_ACCELERATED ||
+        endpoint->changing != 0)
+        return;
+    bool has_lock = hqq_endpoint_begin_change(endpoint);
+    hqq_validation_look(endpoint);
+    hqq_endpoint_end_change(endpoint, has_lock);
+}
+
 /* ---- Challenges ------------------------------------------------------------------------------------------------- */
 
 static struct hqq_channel *find_offered(const struct hqq_endpoint *endpoint, uint64_t id)
@@ -188,8 +198,8 @@ bool hqq_validation_take(struct hqq_endpoint *endpoint, struct msghdr *message, 
     if (!is_ours && !hqq_lock_take(&endpoint->receive_lock))
         return false;
     struct hqq_channel *channel = find_offered(endpoint, id);
-    /* Not for a peek: nobody would expect the descriptor that comes when the datagram is taken. And not in a handler that has
-     * interrupted a change of the channels: the sender will challenge again. */
+    /* Not for a peek: nobody would expect the descriptor that comes when the datagram is taken. And not in a handler
+     * that has interrupted a change of the channels: the sender will challenge again. */
     if (channel && !is_peek && endpoint->changing == 0) {
         endpoint->changing++;
         hqq_fence_compiler();

@@ -15,7 +15,7 @@
 
 #include <hqq/socket.h>
 
-#include "endpoint/receive.h"
+#include "endpoint/borrow.h"
 #include "hqqsock/named.h"
 #include "platform/process.h"
 #include "runtime/kinds.h"
@@ -65,7 +65,7 @@ static int copy_pieces(const struct hqq_borrowed *borrowed, size_t length, struc
         at += piece;
     }
     /* Without memory it is lost, as taken by a bad receive. */
-    hqq_receive_give_back(borrowed->channel, borrowed->position, borrowed->slots);
+    hqq_borrow_give_back(borrowed->channel, borrowed->position, borrowed->slots);
     hqq_channel_drop(borrowed->channel);
     return result;
 }
@@ -103,7 +103,7 @@ static int try_to_take(struct hqq_endpoint *endpoint, int fd, int flags, size_t 
     struct hqq_borrowed borrowed = {0};
     if (!endpoint || hqq_load32_relaxed(&endpoint->is_busy) == 0)
         return take_kernels(fd, flags, length, loan);
-    ssize_t found = hqq_receive_borrow(endpoint, fd, &borrowed);
+    ssize_t found = hqq_borrow_next(endpoint, fd, &borrowed);
     if (found < 0)
         return (int)found;
     return borrowed.channel ? use_ring(&borrowed, (size_t)found, loan) : take_kernels(fd, flags, (size_t)found, loan);
@@ -154,7 +154,7 @@ int hqq_release(struct hqq_loan *loan)
         break;
     case HQQ_HELD_IN_RING:
         if (is_own)
-            hqq_receive_give_back(loan->holder, loan->position, loan->slots);
+            hqq_borrow_give_back(loan->holder, loan->position, loan->slots);
         hqq_channel_drop(loan->holder);
         break;
     case HQQ_HELD_IN_LINK:

@@ -8,7 +8,7 @@
 #include <hqq/link.h>
 #include <hqq/socket.h>
 
-#include "endpoint/receive.h"
+#include "endpoint/ready.h"
 #include "hqqsock/named.h"
 #include "platform/clock.h"
 #include "runtime/config.h"
@@ -196,7 +196,7 @@ static void disarm(int epoll, struct hqq_epoll_member *member, const struct hqq_
 static void note_reported(struct epoll_wait *epoll, struct hqq_epoll_member *member, const struct hqq_epoll_seen *seen)
 {
     if (seen->events & EPOLLET)
-        hqq_receive_report(seen->endpoint, &member->membership);
+        hqq_ready_report(seen->endpoint, &member->membership);
     if (seen->events & EPOLLONESHOT)
         disarm(epoll->asked->epoll, member, seen);
     hqq_store32_relaxed(&epoll->set->first_bucket, ((uint32_t)seen->fd + 1) % HQQ_EPOLL_BUCKETS);
@@ -212,7 +212,7 @@ static void complete_edges(struct epoll_wait *epoll, int found)
         if (event->events & READABLE)
             continue;
         while (next_member(epoll, &place, &seen)) {
-            if ((seen.events & EPOLLET) && may_be_of(event, &seen) && hqq_receive_is_ready(seen.endpoint, NULL))
+            if ((seen.events & EPOLLET) && may_be_of(event, &seen) && hqq_ready_has_data(seen.endpoint, NULL))
                 event->events |= seen.events & READABLE;
         }
     }

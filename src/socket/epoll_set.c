@@ -11,7 +11,7 @@
 #include "endpoint/life.h"
 #include "endpoint/modes.h"
 #include "endpoint/ownership.h"
-#include "endpoint/receive.h"
+#include "endpoint/ready.h"
 #include "hqqsock/named.h"
 #include "runtime/config.h"
 #include "runtime/filter.h"
@@ -389,7 +389,7 @@ static void nudge(struct hqq_epoll_set *set, int epoll, struct hqq_endpoint *end
 {
     hqq_fence_full();
     if ((hqq_load32_relaxed(&set->waiters) == 0 && hqq_load32_relaxed(&set->is_polled) == 0) ||
-        hqq_receive_arm(endpoint, NULL) || !(event->events & HQQ_EPOLL_READABLE))
+        hqq_ready_arm(endpoint, NULL) || !(event->events & HQQ_EPOLL_READABLE))
         return;
     struct epoll_event ours = {.events = EPOLLIN | EPOLLET, .data.u64 = NUDGE_DATA};
     int saved = errno, fd = nudging_descriptor();
@@ -596,7 +596,7 @@ bool hqq_epoll_is_polled(struct hqq_object *object, int fd)
 static bool has_event(struct hqq_epoll_member *member)
 {
     const struct hqq_epoll_seen seen = hqq_epoll_look(member);
-    return hqq_epoll_is_reported(member, &seen) && hqq_receive_is_ready(seen.endpoint, hqq_epoll_edge(member, &seen));
+    return hqq_epoll_is_reported(member, &seen) && hqq_ready_has_data(seen.endpoint, hqq_epoll_edge(member, &seen));
 }
 
 static bool has_data(struct hqq_epoll_set *set, int depth)

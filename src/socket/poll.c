@@ -9,7 +9,7 @@
 
 #include "endpoint/adopt.h"
 #include "endpoint/life.h"
-#include "endpoint/receive.h"
+#include "endpoint/ready.h"
 #include "hqqsock/named.h"
 #include "platform/clock.h"
 #include "runtime/cursor.h"
@@ -77,7 +77,7 @@ static bool is_marked(const struct poll_wait *poll, nfds_t index)
     if (index < MARKED)
         return (poll->marked & UINT64_C(1) << index) != 0;
     struct hqq_endpoint *endpoint = poll->has_more_marks && at->events & READABLE ? hqq_endpoint_find(at->fd) : NULL;
-    return endpoint && hqq_receive_is_ready(endpoint, NULL);
+    return endpoint && hqq_ready_has_data(endpoint, NULL);
 }
 
 static int merge(struct hqq_waiting *wait, int found)

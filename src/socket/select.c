@@ -11,7 +11,7 @@
 
 #include "endpoint/adopt.h"
 #include "endpoint/life.h"
-#include "endpoint/receive.h"
+#include "endpoint/ready.h"
 #include "hqqsock/named.h"
 #include "platform/clock.h"
 #include "runtime/cursor.h"

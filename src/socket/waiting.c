@@ -5,7 +5,7 @@
 
 #include <hqq/link.h>
 
-#include "endpoint/receive.h"
+#include "endpoint/ready.h"
 #include "endpoint/scheduler.h"
 #include "endpoint/spin.h"
 #include "platform/clock.h"
@@ -43,7 +43,7 @@ static size_t look(struct hqq_waiting *wait)
     const struct hqq_membership *edge;
     struct hqq_endpoint *endpoint;
     while ((endpoint = wait->adapter->next(wait, &place, &edge))) {
-        if (hqq_receive_is_ready(endpoint, edge)) {
+        if (hqq_ready_has_data(endpoint, edge)) {
             wait->adapter->mark(wait, place);
             ready++;
         }
@@ -56,7 +56,7 @@ static size_t look(struct hqq_waiting *wait)
 static void wake(struct hqq_waiting *wait)
 {
     while (wait->asleep > 0)
-        hqq_receive_wake(wait->counted[--wait->asleep]);
+        hqq_ready_wake(wait->counted[--wait->asleep]);
     if (wait->is_counted)
         wait->adapter->count(wait, false);
     if (wait->is_blind)
@@ -75,14 +75,14 @@ static void count_blindly(struct hqq_waiting *wait)
 static bool arm_one(struct hqq_waiting *wait, struct hqq_endpoint *endpoint, const struct hqq_membership *edge)
 {
     if (!wait->is_counted && wait->asleep < HQQ_WAITING_FEW) {
-        bool may_sleep = hqq_receive_sleep(endpoint);
+        bool may_sleep = hqq_ready_sleep(endpoint);
         if (may_sleep)
             wait->counted[wait->asleep++] = endpoint;
         return may_sleep;
     }
     if (!wait->is_counted)
         count_blindly(wait);
-    return hqq_load32_relaxed(&endpoint->is_busy) == 0 || hqq_receive_arm(endpoint, edge);
+    return hqq_load32_relaxed(&endpoint->is_busy) == 0 || hqq_ready_arm(endpoint, edge);
 }
 
 static void wake_abandoned(struct hqq_frame *frame)
@@ -129,7 +129,7 @@ static int call(struct hqq_waiting *wait, const struct timespec *span)
     uint64_t began = hqq_ticks();
     result = wait->adapter->call(wait, span);
     if (hqq_ticks_are_due(hqq_ticks(), began, HQQ_BET_AWAKE_US))
-        hqq_receive_has_slept();
+        hqq_ready_has_slept = true;
     pthread_cleanup_pop(0);
     hqq_frame_pop(&wait->frame);
     wake(wait);
@@ -161,7 +161,7 @@ static struct hqq_endpoint *find_stake(struct hqq_waiting *wait, uint64_t *ret_s
     while ((endpoint = wait->adapter->next(wait, &place, &edge)) && looked++ < HQQ_WAITING_FEW) {
         if (edge || hqq_load32_relaxed(&endpoint->is_busy) == 0)
             continue;
-        *ret_stake = hqq_receive_stake(endpoint, ret_shares_cpu);
+        *ret_stake = hqq_ready_begin_spin(endpoint, ret_shares_cpu);
         if (*ret_stake != 0)
             return endpoint;
     }
@@ -175,7 +175,7 @@ static bool has_data(void *waiting)
     const struct hqq_membership *edge;
     struct hqq_endpoint *endpoint;
     while ((endpoint = wait->adapter->next(wait, &place, &edge)) && looked++ < HQQ_WAITING_FEW) {
-        if (!edge && hqq_receive_is_ready(endpoint, NULL))
+        if (!edge && hqq_ready_has_data(endpoint, NULL))
             return true;
     }
     return false;
@@ -193,7 +193,7 @@ static bool spin(struct hqq_waiting *wait)
     struct hqq_spin spin = hqq_spin_begin(stake, shares_cpu, handlers);
     while (!is_won && hqq_spin_goes_on(&spin))
         is_won = hqq_spin_look(&spin, LOOKS_PER_CLOCK, has_data, wait);
-    hqq_receive_spun(endpoint, is_won, hqq_spin_cost(&spin));
+    hqq_ready_end_spin(endpoint, is_won, hqq_spin_cost(&spin));
     return is_won;
 }
 
@@ -211,7 +211,7 @@ static bool note_requests(struct hqq_waiting *wait)
             continue;
         has_busy = true;
         if (!edge)
-            hqq_receive_note_requests(endpoint);
+            hqq_ready_note_requests(endpoint);
     }
     return has_busy;
 }
@@ -223,7 +223,7 @@ static void acknowledge(struct hqq_waiting *wait)
     struct hqq_endpoint *endpoint;
     while ((endpoint = wait->adapter->next(wait, &place, &edge))) {
         if (!edge && hqq_load32_relaxed(&endpoint->is_busy) != 0)
-            hqq_receive_acknowledge(endpoint);
+            hqq_ready_acknowledge(endpoint);
     }
 }
 

@@ -1,6 +1,6 @@
 /*
  * A signal handler interrupts a receive of its own thread at any point, and receives from the same socket, blocking or not
- * (src/endpoint/receive.c, spoil()). It moves the word's turn before it begins, so that a swap which it has interrupted fails; it spoils
+ * (src/endpoint/entered.c, spoil()). It moves the word's turn before it begins, so that a swap which it has interrupted fails; it spoils
  * the frame below: a take of that one commits by a swap of r, its kernel receive by a header that the kernel refuses; and a spoilt frame
  * begins anew. While the frame below sleeps in the kernel nothing is polled.
  * Checked: order, each once, no end with the thread asleep and something unread.
