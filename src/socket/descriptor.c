@@ -21,14 +21,15 @@
 #include "runtime/libc.h"
 #include "runtime/reserved.h"
 #include "runtime/started.h"
-#include "socket/epoll_set.h"
+#include "socket/epoll_life.h"
+#include "socket/epoll_tree.h"
 #include "socket/face.h"
 
 void hqq_descriptor_created(int fd)
 {
     if (!hqq_fd_is_known(fd) || hqq_ownership_is_borrowed())
         return;
-    hqq_epoll_forget(fd);
+    hqq_epoll_life_forget(fd);
     hqq_descriptor_leave(fd, false);
 }
 
@@ -78,7 +79,7 @@ int hqq_bind(int fd, const struct sockaddr *address, socklen_t length)
     int result = hqq_libc.bind(fd, address, length);
     if (result == 0 && hqq_start()) {
         hqq_adopt_bound(fd);
-        hqq_epoll_settle_all();
+        hqq_epoll_tree_settle_all();
     }
     return result;
 }
@@ -92,7 +93,7 @@ int hqq_connect(int fd, const struct sockaddr *address, socklen_t length)
     if (result == 0 && hqq_start() && length >= sizeof(sa_family_t) && length <= sizeof(struct sockaddr_un) &&
         hqq_config_is_enabled()) {
         hqq_adopt_connected(fd, address, length);
-        hqq_epoll_settle_all();
+        hqq_epoll_tree_settle_all();
     }
     return result;
 }
@@ -141,7 +142,7 @@ int hqq_close(int fd)
         return -1;
     }
     if (__builtin_expect(is_known, 0) && !hqq_ownership_is_borrowed()) {
-        hqq_epoll_forget(fd);
+        hqq_epoll_life_forget(fd);
         hqq_descriptor_leave(fd, true);
     }
     return hqq_libc.close(fd);
@@ -169,7 +170,7 @@ int hqq_close_range(unsigned first, unsigned last, int flags)
     if (!((unsigned)flags & CLOSE_RANGE_CLOEXEC)) {
         int from = first < HQQ_FD_MAX ? (int)first : HQQ_FD_MAX;
         for (int fd = hqq_fd_next(from); fd >= 0 && (unsigned)fd <= last; fd = hqq_fd_next(fd + 1)) {
-            hqq_epoll_forget(fd);
+            hqq_epoll_life_forget(fd);
             hqq_descriptor_leave(fd, true);
         }
     }
@@ -189,7 +190,7 @@ void hqq_descriptor_leave_if_valid(int fd, int wanted)
         return;
     int saved = errno;
     if (hqq_libc.fcntl(fd, F_GETFD) >= 0) {
-        hqq_epoll_forget(wanted);
+        hqq_epoll_life_forget(wanted);
         hqq_descriptor_leave(wanted, true);
     }
     errno = saved;

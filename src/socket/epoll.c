@@ -16,7 +16,11 @@
 #include "runtime/filter.h"
 #include "runtime/kernel.h"
 #include "runtime/started.h"
+#include "socket/epoll_life.h"
+#include "socket/epoll_member.h"
+#include "socket/epoll_nudge.h"
 #include "socket/epoll_set.h"
+#include "socket/epoll_tree.h"
 #include "socket/face.h"
 #include "socket/waiting.h"
 
@@ -51,15 +55,15 @@ struct epoll_wait {
     struct hqq_epoll_member *marked[MARKED];
 };
 
-/* ---- Members ------------------------------------------------------------------------------------------------------- */
+/* ---- Members ----------------------------------------------------------------------------------------------------- */
 
 /* The next member that is reported when its rings hold something, as it is now. */
 static struct hqq_epoll_member *next_member(struct epoll_wait *epoll, size_t *place, struct hqq_epoll_seen *ret_seen)
 {
     struct hqq_epoll_member *member;
     while ((member = hqq_epoll_member_at(epoll->set, epoll->first_bucket, place))) {
-        *ret_seen = hqq_epoll_look(member);
-        if (hqq_epoll_is_reported(member, ret_seen))
+        *ret_seen = hqq_epoll_member_look(member);
+        if (hqq_epoll_member_is_reported(member, ret_seen))
             return member;
     }
     return NULL;
@@ -75,7 +79,7 @@ static struct hqq_endpoint *next(struct hqq_waiting *wait, size_t *place, const 
     }
     if (hqq_load32_relaxed(&epoll->set->busy) == 0 || !(epoll->member = next_member(epoll, place, &seen)))
         return NULL;
-    *ret_edge = hqq_epoll_edge(epoll->member, &seen);
+    *ret_edge = hqq_epoll_member_edge(epoll->member, &seen);
     return seen.endpoint;
 }
 
@@ -98,10 +102,10 @@ static void mark(struct hqq_waiting *wait, size_t place)
         epoll->marked[epoll->marked_count++] = epoll->member;
 }
 
-/* ---- The kernel's call --------------------------------------------------------------------------------------------- */
+/* ---- The kernel's call ------------------------------------------------------------------------------------------- */
 
-/* What has been taken from the kernel must be reported: where there is room for few events, it is asked for one less every other
- * time, so that the marked members get their turn. */
+/* What has been taken from the kernel must be reported: where there is room for few events, it is asked for one less
+ * every other time, so that the marked members get their turn. */
 static int room_for_kernel(struct epoll_wait *epoll)
 {
     if (epoll->marked_count == 0)
@@ -111,7 +115,8 @@ static int room_for_kernel(struct epoll_wait *epoll)
     return kernel_first ? epoll->asked->max : epoll->asked->max - 1;
 }
 
-/* By the call that the program made, as a filter may allow that one alone. mask: asked->mask, but where the wait does without. */
+/* By the call that the program made, as a filter may allow that one alone. mask: asked->mask, but where the wait
+ * does without. */
 static int call_kernel(const struct asked *asked, int room, const struct timespec *span, const sigset_t *mask)
 {
     uint64_t ns = hqq_timespec_ns(span);
@@ -134,7 +139,7 @@ static int call(struct hqq_waiting *wait, const struct timespec *span)
     return room == 0 ? 0 : call_kernel(epoll->asked, room, span, wait->mask);
 }
 
-/* ---- Events -------------------------------------------------------------------------------------------------------- */
+/* ---- Events ------------------------------------------------------------------------------------------------------ */
 
 /* All that is ready, as the kernel tells it of a socket that is readable. */
 static uint32_t events_of(const struct hqq_epoll_seen *member)
@@ -153,7 +158,8 @@ static bool may_be_of(const struct epoll_event *event, const struct hqq_epoll_se
     return event->data.u64 == member->data && (event->events & ~member->events & ~(uint32_t)(EPOLLERR | EPOLLHUP)) == 0;
 }
 
-/* Several may have the same data. An event that tells of a datagram in the kernel's queue is of a member that has one there. */
+/* Several may have the same data. An event that tells of a datagram in the kernel's queue is of a member that has
+ * one there. */
 static bool is_of(const struct epoll_event *event, const struct hqq_epoll_seen *member)
 {
     struct pollfd ready = {.fd = member->fd, .events = POLLIN};
@@ -163,7 +169,8 @@ static bool is_of(const struct epoll_event *event, const struct hqq_epoll_seen *
            (hqq_kernel_poll_now(&ready, 1) > 0 && (ready.revents & POLLIN));
 }
 
-/* False: there is no room for it. found events are the kernel's, *total there are; *used: which of them are taken by a member. */
+/* False: there is no room for it. found events are the kernel's, *total there are; *used: which of them are taken by
+ * a member. */
 static bool add_event(const struct asked *asked, int found, int *total, uint64_t *used,
                       const struct hqq_epoll_seen *member)
 {
@@ -225,7 +232,7 @@ static int merge(struct hqq_waiting *wait, int found)
     uint64_t used = 0;
     epoll->is_stale = epoll->marked_count != 0 && (epoll->marked_version & 1) != 0;
     for (uint32_t i = 0; i < epoll->marked_count && !epoll->is_stale; i++) {
-        const struct hqq_epoll_seen seen = hqq_epoll_look(epoll->marked[i]);
+        const struct hqq_epoll_seen seen = hqq_epoll_member_look(epoll->marked[i]);
         hqq_fence_acquire();
         epoll->is_stale = hqq_load32_relaxed(&epoll->set->version) != epoll->marked_version; /* since it was marked */
         if (!epoll->is_stale && seen.endpoint && add_event(epoll->asked, found, &total, &used, &seen))
@@ -244,13 +251,13 @@ static void count(struct hqq_waiting *wait, bool is_asleep)
     hqq_add32_relaxed(&set->waiters, is_asleep ? 1 : UINT32_MAX);
     hqq_fence_full(); /* edge E1 */
     if (!is_asleep && __builtin_expect(hqq_load32_relaxed(&set->descriptors) == 0, 0))
-        hqq_epoll_end_if_closed(set);
+        hqq_epoll_life_end_if_closed(set);
 }
 
 static const struct hqq_waiting_adapter adapter = {
     .next = next, .mark = mark, .call = call, .merge = merge, .count = count, .is_stable = is_stable};
 
-/* ---- A wait -------------------------------------------------------------------------------------------------------- */
+/* ---- A wait ------------------------------------------------------------------------------------------------------ */
 
 /* Takes our own event out. Returns how many are left. */
 static int without_nudge(struct hqq_epoll_set *set, const struct asked *asked, int found)
@@ -259,8 +266,8 @@ static int without_nudge(struct hqq_epoll_set *set, const struct asked *asked, i
     if (__builtin_expect(hqq_load32_acquire(&set->is_nudged) == 0, 1))
         return found;
     for (int i = 0; i < found; i++) {
-        if (hqq_epoll_is_nudge(&asked->events[i]))
-            hqq_epoll_nudged(set, asked->epoll);
+        if (hqq_epoll_nudge_is(&asked->events[i]))
+            hqq_epoll_nudge_found(set, asked->epoll);
         else
             asked->events[kept++] = asked->events[i];
     }
@@ -275,7 +282,8 @@ static uint64_t until(struct asked *asked)
     return asked->until_ns;
 }
 
-/* A wait for those of a set that are none of AF_HQQ's. What was found may be ours alone, or stale: then it begins anew. */
+/* A wait for those of a set that are none of AF_HQQ's. What was found may be ours alone, or stale: then it begins
+ * anew. */
 static int wait_in(struct hqq_epoll_set *set, struct asked *asked)
 {
     struct epoll_wait wait = {
@@ -283,7 +291,7 @@ static int wait_in(struct hqq_epoll_set *set, struct asked *asked)
         .set = set,
         .asked = asked,
     };
-    hqq_epoll_settle(set);
+    hqq_epoll_tree_settle(set);
     for (;;) {
         wait.is_stale = false;
         wait.marked_count = 0;
@@ -305,20 +313,20 @@ static bool is_sound(const struct epoll_event *events, int max)
 
 static struct hqq_epoll_set *set_of(int epoll, const struct epoll_event *events, int max)
 {
-    struct hqq_epoll_set *set = hqq_epoll_find(epoll);
+    struct hqq_epoll_set *set = hqq_epoll_set_find(epoll);
     return set && is_sound(events, max) ? set : NULL;
 }
 
-/* A set that nobody has told of is met at the first wait for it, as other threads may add sockets while this one sleeps. False: the
- * kernel had an answer. */
+/* A set that nobody has told of is met at the first wait for it, as other threads may add sockets while this one
+ * sleeps. False: the kernel had an answer. */
 static bool meet(const struct asked *asked, int *ret_found)
 {
-    if (asked->span_ns == 0 || hqq_config_is_preload() || hqq_epoll_find(asked->epoll) ||
+    if (asked->span_ns == 0 || hqq_config_is_preload() || hqq_epoll_set_find(asked->epoll) ||
         !is_sound(asked->events, asked->max) || !hqq_start() || !hqq_config_is_enabled())
         return true;
     *ret_found = hqq_libc.epoll_wait(asked->epoll, asked->events, asked->max, 0);
     if (*ret_found == 0)
-        hqq_epoll_find_or_make(asked->epoll);
+        hqq_epoll_set_find_or_make(asked->epoll);
     return *ret_found == 0;
 }
 
@@ -333,7 +341,7 @@ static bool serve_others(struct asked *asked, int *ret_found)
     return set != NULL;
 }
 
-/* ---- With sockets of AF_HQQ --------------------------------------------------------------------------------------- */
+/* ---- With sockets of AF_HQQ -------------------------------------------------------------------------------------- */
 
 static int wait_others(int epoll, struct epoll_event *events, int max, uint64_t span_ns, const sigset_t *mask)
 {
@@ -355,8 +363,8 @@ static int wait_named(struct asked *asked)
                                          asked->mask, wait_others));
 }
 
-/* A socket of AF_HQQ may have come into the set during the wait. True if nothing but its knocks was found, and they have been
- * dropped: the wait is to go on, for it too. */
+/* A socket of AF_HQQ may have come into the set during the wait. True if nothing but its knocks was found, and they
+ * have been dropped: the wait is to go on, for it too. */
 static bool found_only_knocks(const struct asked *asked, int *result)
 {
     if (__builtin_expect(*result <= 0 || hqq_load32_relaxed(&hqq_named_count) == 0, 1))
@@ -365,7 +373,7 @@ static bool found_only_knocks(const struct asked *asked, int *result)
     return *result == 0 && asked->span_ns != 0;
 }
 
-/* ---- The calls ----------------------------------------------------------------------------------------------------- */
+/* ---- The calls --------------------------------------------------------------------------------------------------- */
 
 /* The kernel finds that there is no place for events once it has one. */
 static bool serve_without_place(const struct asked *asked, int *ret_found)

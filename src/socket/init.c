@@ -13,6 +13,7 @@
 #include "runtime/libc.h"
 #include "runtime/started.h"
 #include "socket/descriptor.h"
+#include "socket/epoll_life.h"
 #include "socket/epoll_set.h"
 
 static void begin(bool is_preload)
@@ -94,7 +95,7 @@ void hqq_socket_fork_parent(void)
 
 void hqq_socket_fork_child(void)
 {
-    hqq_epoll_reset_locks();
+    hqq_epoll_life_reset_locks();
     hqq_named_reset_lock();
     hqq_named_epoll_reset_lock();
     hqq_ownership_fork_child();
@@ -109,7 +110,7 @@ void hqq_socket_created_set(int fd)
 {
     hqq_socket_created(fd);
     if (fd >= 0 && hqq_config_is_enabled() && !hqq_ownership_is_borrowed())
-        hqq_epoll_made(fd);
+        hqq_epoll_set_made(fd);
 }
 
 void hqq_socket_demote(int fd)

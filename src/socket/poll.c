@@ -16,6 +16,7 @@
 #include "runtime/filter.h"
 #include "runtime/libc.h"
 #include "socket/epoll_set.h"
+#include "socket/epoll_tree.h"
 #include "socket/face.h"
 #include "socket/poll.h"
 #include "socket/waiting.h"
@@ -86,7 +87,7 @@ static int merge(struct hqq_waiting *wait, int found)
     for (nfds_t i = 0; i < poll->count; i++) {
         struct pollfd *at = &poll->fds[i];
         if (!(at->revents & POLLNVAL) &&
-            (is_marked(poll, i) || ((at->events & READABLE) && hqq_epoll_has_data(at->fd)))) {
+            (is_marked(poll, i) || ((at->events & READABLE) && hqq_epoll_tree_has_data(at->fd)))) {
             found += at->revents == 0;
             at->revents |= at->events & READABLE;
         }
@@ -106,7 +107,7 @@ static bool has_any(const struct pollfd *fds, nfds_t count, bool *ret_has_unknow
         if (!object)
             continue;
         has |= object->ops == &hqq_endpoint_ops ||
-               (object->ops == &hqq_epoll_ops && hqq_epoll_is_polled(object, fds[i].fd));
+               (object->ops == &hqq_epoll_ops && hqq_epoll_tree_is_polled(object, fds[i].fd));
         has_unknown |= object == &hqq_adopt_candidate;
     }
     *ret_has_unknown = has_unknown;
@@ -132,7 +133,7 @@ static int wait_for(struct pollfd *fds, nfds_t count, const struct timespec *tim
     };
     /* What an inner set has is found by a look, not by a sleep. */
     for (nfds_t i = 0; i < count && !poll.wait.is_now; i++)
-        poll.wait.is_now = (fds[i].events & READABLE) && hqq_epoll_has_data(fds[i].fd);
+        poll.wait.is_now = (fds[i].events & READABLE) && hqq_epoll_tree_has_data(fds[i].fd);
     return hqq_waiting_run(&poll.wait);
 }
 

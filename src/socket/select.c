@@ -18,6 +18,7 @@
 #include "runtime/filter.h"
 #include "runtime/libc.h"
 #include "socket/epoll_set.h"
+#include "socket/epoll_tree.h"
 #include "socket/face.h"
 #include "socket/poll.h"
 #include "socket/waiting.h"
@@ -122,9 +123,9 @@ static bool begin(struct select_wait *select, int count, fd_set *reading, fd_set
             struct hqq_object *object = hqq_fd_get(fd);
             select->wait.has_unknown |= object == &hqq_adopt_candidate;
             has |= object && object->ops == &hqq_endpoint_ops;
-            if (object && object->ops == &hqq_epoll_ops && hqq_epoll_is_polled(object, fd)) {
+            if (object && object->ops == &hqq_epoll_ops && hqq_epoll_tree_is_polled(object, fd)) {
                 has = true;
-                if (hqq_epoll_has_data(fd)) {
+                if (hqq_epoll_tree_has_data(fd)) {
                     mark(&select->wait, (size_t)fd + 1);
                     select->wait.is_now = true;
                 }

@@ -1,0 +1,24 @@
+/*
+ * Changes of sets, one at a time: under the set's lock, with a version that is odd meanwhile. A signal handler may
+ * interrupt a change of its own thread, and jump out of it, which ends the change; what it changes itself waits until
+ * the interrupted change is over.
+ */
+#ifndef HQQ_SOCKET_EPOLL_CHANGE_H
+#define HQQ_SOCKET_EPOLL_CHANGE_H
+
+#include <stdbool.h>
+
+#include "runtime/frame.h"
+#include "socket/epoll_set.h"
+
+/* False: this is a handler, and the code that it has interrupted is changing the set. */
+bool hqq_epoll_change_begin(struct hqq_frame *frame, struct hqq_epoll_set *set);
+void hqq_epoll_change_end(struct hqq_frame *frame);
+
+/* Where hqq_epoll_change_begin() is false: to be made at the end of that change. */
+void hqq_epoll_change_defer(struct hqq_epoll_set *set, const struct hqq_epoll_change *change);
+
+/* A whole change, now or then. */
+void hqq_epoll_change_make(struct hqq_epoll_set *set, const struct hqq_epoll_change *change);
+
+#endif
