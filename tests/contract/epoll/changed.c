@@ -89,8 +89,6 @@ static void a_readable_socket_added_to_a_set_wakes_who_polls_it(void **state)
     end_hears(&pair.near, "early");
 }
 
-/* Not yet so: the event of our own that woke it stays until somebody waits in the set itself. */
-#ifdef CONTRACT_OPEN
 static void a_set_is_not_readable_once_the_datagram_that_woke_who_polls_it_was_read(void **state)
 {
     (void)state;
@@ -104,7 +102,6 @@ static void a_set_is_not_readable_once_the_datagram_that_woke_who_polls_it_was_r
     assert_revents(set, POLLIN, 0);
     assert_int_equal(set_events(outer), 0);
 }
-#endif
 
 /* ---- A thread that moves sockets ------------------------------------------------------------------------------- */
 
@@ -344,9 +341,7 @@ static const struct CMUnitTest tests[] = {
     EVERY(a_readable_socket_added_for_nothing_wakes_nobody),
     EVERY(a_readable_socket_added_to_an_inner_set_wakes_who_waits_for_the_outer),
     EVERY(a_readable_socket_added_to_a_set_wakes_who_polls_it),
-#ifdef CONTRACT_OPEN
     EVERY(a_set_is_not_readable_once_the_datagram_that_woke_who_polls_it_was_read),
-#endif
     BOTH(a_socket_without_a_datagram_has_no_event_while_a_thread_exchanges_it_for_one_that_has),
     BOTH(a_set_has_no_data_of_another_to_which_a_thread_moves_sockets),
     BOTH(a_handler_modifies_the_member_that_the_interrupted_code_modifies),
