@@ -15,8 +15,15 @@
 bool hqq_epoll_change_begin(struct hqq_frame *frame, struct hqq_epoll_set *set);
 void hqq_epoll_change_end(struct hqq_frame *frame);
 
-/* Where hqq_epoll_change_begin() is false: to be made at the end of that change. */
+/* Where hqq_epoll_change_begin() is false: to be made at the end of that change, or, if handlers run too often for
+ * that, of a later one. If so many wait already the socket is left to the kernel. */
 void hqq_epoll_change_defer(struct hqq_epoll_set *set, const struct hqq_epoll_change *change);
+
+/* True if some may be left to be made by the next change. */
+static inline bool hqq_epoll_change_has_deferred(const struct hqq_epoll_set *set)
+{
+    return hqq_load32_relaxed(&set->has_deferred) != 0;
+}
 
 /* A whole change, now or then. */
 void hqq_epoll_change_make(struct hqq_epoll_set *set, const struct hqq_epoll_change *change);

@@ -83,7 +83,8 @@ void hqq_epoll_life_end_if_closed(struct hqq_epoll_set *set)
 {
     struct hqq_frame frame;
     if (hqq_load32_relaxed(&set->descriptors) != 0 || hqq_load32_relaxed(&set->waiters) != 0 ||
-        hqq_load32_relaxed(&set->members) == 0 || !hqq_epoll_change_begin(&frame, set))
+        (hqq_load32_relaxed(&set->members) == 0 && !hqq_epoll_change_has_deferred(set)) ||
+        !hqq_epoll_change_begin(&frame, set))
         return;
     for (int i = 0; i < HQQ_EPOLL_BUCKETS; i++) {
         while (hqq_epoll_member_first(set, (size_t)i))

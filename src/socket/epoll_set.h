@@ -17,13 +17,18 @@
 
 #define HQQ_EPOLL_BUCKETS 256
 
-/* Changes that a handler makes of a set which the code that it interrupted is changing wait for that, so many of
- * them. */
-#define HQQ_EPOLL_DEFERRED 4
+/* Descriptors for which a handler may want changes of a set while the code that it interrupted is changing it. */
+#define HQQ_EPOLL_DEFERRED 32
 
 struct hqq_epoll_change {
     int epoll, operation, fd;
     struct epoll_event event;
+};
+
+/* A change that waits for the one under way: the last that was wanted for its descriptor. */
+struct hqq_epoll_deferred {
+    hqq_atomic_u32 number; /* counted by the set; 0: none. One is special: epoll_change.c */
+    struct hqq_epoll_change change;
 };
 
 struct hqq_epoll_set {
@@ -42,8 +47,9 @@ struct hqq_epoll_set {
     hqq_atomic_u32 first_bucket; /* where the next wait begins, so that each member has its turn */
     /* The change under way has this one's lock, or is taking it; and nothing below it had. */
     struct hqq_endpoint *linking;
-    uint32_t deferred_count;
-    struct hqq_epoll_change deferred[HQQ_EPOLL_DEFERRED];
+    hqq_atomic_u32 has_deferred;    /* 1: there may be such */
+    hqq_atomic_u32 deferred_number; /* of the last */
+    struct hqq_epoll_deferred deferred[HQQ_EPOLL_DEFERRED];
     hqq_atomic_pointer bucket[HQQ_EPOLL_BUCKETS]; /* the first member of each */
     hqq_atomic_pointer unused;
 };

@@ -12,7 +12,8 @@
 static void link_pending(struct hqq_epoll_set *set)
 {
     struct hqq_frame frame;
-    if (hqq_load32_relaxed(&set->pending) == 0 || !hqq_epoll_change_begin(&frame, set))
+    if ((hqq_load32_relaxed(&set->pending) == 0 && !hqq_epoll_change_has_deferred(set)) ||
+        !hqq_epoll_change_begin(&frame, set))
         return;
     hqq_epoll_member_link_pending(set);
     hqq_epoll_change_end(&frame);

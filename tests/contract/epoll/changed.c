@@ -2,6 +2,7 @@
 #include "support/pair.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -280,6 +281,67 @@ static void a_handler_replaces_the_member_that_the_interrupted_code_modifies(voi
     check_a_handler_that_changes(replace_in_handler);
 }
 
+#define MANY 8
+
+static struct {
+    int set, fds[MANY];
+    volatile sig_atomic_t are_members, failures;
+} many;
+
+static void move_many_in_handler(int number)
+{
+    int error = errno;
+    (void)number;
+    for (int i = 0; i < MANY; i++) {
+        struct epoll_event event = {.events = EPOLLIN, .data.fd = many.fds[i]};
+        many.failures +=
+            epoll_ctl(many.set, many.are_members ? EPOLL_CTL_DEL : EPOLL_CTL_ADD, many.fds[i], &event) != 0;
+    }
+    many.are_members = !many.are_members;
+    errno = error;
+}
+
+/* Each has a datagram: all are reported, or none is. */
+static void check_many(const struct pair *pair, const struct end ends[MANY])
+{
+    struct epoll_event events[MANY + 1];
+    sigset_t moving, before;
+    sigemptyset(&moving);
+    sigaddset(&moving, SIGUSR1);
+    assert_result(pthread_sigmask(SIG_BLOCK, &moving, &before), 0);
+    for (int i = 0; i < MANY; i++)
+        end_tell(&pair->far, &ends[i], "one");
+    assert_result(epoll_wait(many.set, events, MANY + 1, 0), many.are_members ? MANY : 0);
+    for (int i = 0; i < MANY; i++)
+        end_hears(&ends[i], "one");
+    assert_int_equal(many.failures, 0);
+    assert_result(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
+}
+
+static void a_handler_moves_many_members_of_the_set_that_the_interrupted_code_changes(void **state)
+{
+    (void)state;
+    if (CONTRACT_THREAD_SANITIZER)
+        skip(); /* it delivers signals later */
+    struct pair pair = pair_new(PAIR_PLAIN);
+    struct end ends[MANY];
+    handle_a_new_set(pair.near.fd);
+    many.set = handled.set;
+    many.are_members = many.failures = 0;
+    for (int i = 0; i < MANY; i++) {
+        ends[i] = pair_another(&pair);
+        many.fds[i] = ends[i].fd;
+        end_tell(&pair.far, &ends[i], "hello");
+        end_hears(&ends[i], "hello");
+    }
+    ticker_begin(SIGUSR1, move_many_in_handler, PERIOD_US);
+    for (int64_t until = clock_ms() + HANDLING_MS; clock_ms() < until; check_many(&pair, ends)) {
+        for (int i = 0; i < CHANGES; i++)
+            assert_result(change_handled(EPOLL_CTL_MOD), 0);
+    }
+    ticker_end();
+}
+
 /* Not yet so: a jump can leave the set's version odd and its counters of members wrong. */
 #ifdef CONTRACT_OPEN
 static sigjmp_buf outside;
@@ -346,6 +408,7 @@ static const struct CMUnitTest tests[] = {
     BOTH(a_set_has_no_data_of_another_to_which_a_thread_moves_sockets),
     BOTH(a_handler_modifies_the_member_that_the_interrupted_code_modifies),
     BOTH(a_handler_replaces_the_member_that_the_interrupted_code_modifies),
+    BOTH(a_handler_moves_many_members_of_the_set_that_the_interrupted_code_changes),
 #ifdef CONTRACT_OPEN
     BOTH(a_handler_jumps_out_of_a_change_and_a_thread_makes_the_next),
 #endif
