@@ -1,8 +1,8 @@
 /*
  * Borrow, release. A datagram in a ring is taken as a receive takes it, but its slots are not released before the loan
- * is: the sender finds them in use when it comes round to them, and goes through the kernel, as with any full ring. Loans
- * come back in any order. A datagram from the kernel is received into memory from the heap, and so is one that lies in
- * several slots of which the last are at the other end of the ring's buffers.
+ * is: the sender finds them in use when it comes round to them, and goes through the kernel, as with any full ring.
+ * Loans come back in any order. A datagram from the kernel is received into memory from the heap, and so is one that
+ * lies in several slots of which the last are at the other end of the ring's buffers.
  *
  * A loan refers to the channel, or the named socket, so it outlives the descriptor.
  */

@@ -16,8 +16,8 @@ void hqq_socket_init(bool is_preload);
  * and in a vfork child, where it does nothing. Other calls may follow: they take the kernel's way. */
 void hqq_socket_exit(void);
 
-/* The process is about to execute another program, which may fail: its channels are handed off to whoever has the sockets
- * then. Async-signal-safe; does nothing in a vfork child. */
+/* The process is about to execute another program, which may fail: its channels are handed off to whoever has the
+ * sockets then. Async-signal-safe; does nothing in a vfork child. */
 void hqq_socket_exec(void);
 void hqq_socket_exec_failed(void);
 

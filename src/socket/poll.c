@@ -97,8 +97,8 @@ static int merge(struct hqq_waiting *wait, int found)
 
 static const struct hqq_waiting_adapter adapter = {.next = next, .mark = mark, .call = call, .merge = merge};
 
-/* True if one of them is an endpoint, or may become one meanwhile, or an epoll set that has some. What may be unreadable is looked at
- * with a reason only. */
+/* True if one of them is an endpoint, or may become one meanwhile, or an epoll set that has some. What may be
+ * unreadable is looked at with a reason only. */
 static bool has_any(const struct pollfd *fds, nfds_t count, bool *ret_has_unknown)
 {
     bool has = false, has_unknown = false, has_reason = hqq_endpoint_first() || hqq_adopt_has_candidates();

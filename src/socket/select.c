@@ -1,6 +1,7 @@
 /*
- * select and pselect: adapters of the wait engine (waiting.h). Sets may be larger than fd_set: they are words of bits, as long as count
- * says. What the caller asked for is kept on the stack for as many descriptors as fd_set has, and beyond that not looked at.
+ * select and pselect: adapters of the wait engine (waiting.h). Sets may be larger than fd_set: they are words of bits,
+ * as long as count says. What the caller asked for is kept on the stack for as many descriptors as fd_set has, and
+ * beyond that not looked at.
  */
 #include <errno.h>
 #include <string.h>

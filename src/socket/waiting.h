@@ -1,6 +1,6 @@
 /*
- * The wait engine: waiting for several descriptors at once, under poll, select and epoll, which are its adapters. While no endpoint of
- * the wait is busy it is the kernel's own call. Else:
+ * The wait engine: waiting for several descriptors at once, under poll, select and epoll, which are its adapters. While
+ * no endpoint of the wait is busy it is the kernel's own call. Else:
  *
  *      look at the rings. Something: the kernel's call with no time-out, and the two answers as one
  *      the kernel's call with no time-out. Something: that is the answer. Nothing: so the queues are drained, which is acknowledged
@@ -9,8 +9,8 @@
  *      the kernel's call, as the program made it. What it says is all that there is: whoever sends while we are armed does so
  *      through the kernel
  *
- * A thread that sleeps is counted with the endpoints that it waits for, so that no other thread begins to poll them; the count is
- * lowered by whatever ends the sleep: return, cancellation, a jump.
+ * A thread that sleeps is counted with the endpoints that it waits for, so that no other thread begins to poll them;
+ * the count is lowered by whatever ends the sleep: return, cancellation, a jump.
  */
 #ifndef HQQ_SOCKET_WAITING_H
 #define HQQ_SOCKET_WAITING_H
@@ -24,15 +24,16 @@
 #include "endpoint/endpoint.h"
 #include "runtime/frame.h"
 
-/* Endpoints that one wait spins for, and counts itself with one by one: with more the wait is blind (hqq_scheduler_count_blind_wait). */
+/* Endpoints that one wait spins for, and counts itself with one by one: with more the wait is blind
+ * (hqq_scheduler_count_blind_wait). */
 #define HQQ_WAITING_FEW 32
 
 struct hqq_waiting;
 
 /* What an adapter supplies. */
 struct hqq_waiting_adapter {
-    /* The endpoint at or behind a place, which is moved on; NULL: there are no more. *ret_edge: only news counts, for this member of a
-     * set; else NULL. */
+    /* The endpoint at or behind a place, which is moved on; NULL: there are no more. *ret_edge: only news counts,
+     * for this member of a set; else NULL. */
     struct hqq_endpoint *(*next)(struct hqq_waiting *wait, size_t *place, const struct hqq_membership **ret_edge);
     /* The endpoint that next() has just returned has something. */
     void (*mark)(struct hqq_waiting *wait, size_t place);
@@ -42,7 +43,8 @@ struct hqq_waiting_adapter {
     int (*merge)(struct hqq_waiting *wait, int found);
     /* Asleep, or awake again, as a whole: for waits whose members are not counted one by one. NULL: they are. */
     void (*count)(struct hqq_waiting *wait, bool is_asleep);
-    /* False: what next() went through since it began has changed meanwhile, so that it may have left some out. NULL: true. */
+    /* False: what next() went through since it began has changed meanwhile, so that it may have left some out. NULL:
+     * true. */
     bool (*is_stable)(struct hqq_waiting *wait);
 };
 
