@@ -71,6 +71,7 @@ struct hqq_endpoint {
     alignas(HQQ_CACHE_LINE) struct hqq_lock receive_lock;
     struct hqq_receive_frame *frame; /* of the holder, the innermost */
     uint32_t changing; /* how often its holder is in the midst of changing the lists below: a handler keeps off them */
+    uint64_t note;     /* whose note of the drain requests is the last: hqq_scheduler_note_requests() */
     uint64_t arrivals; /* slots that rings have got, as far as anybody looked: for edge-triggered sets */
     uint32_t list_changes;      /* so far: a handler of the holder may have made some in between */
     struct hqq_channel *buried; /* ended beside a receive of this thread's, which may look at them still */

@@ -7,23 +7,24 @@
 
 __thread bool hqq_ready_has_slept __attribute__((tls_model("initial-exec")));
 
-static void with_lock(struct hqq_endpoint *endpoint, void (*act)(struct hqq_endpoint *))
+uint64_t hqq_ready_note_requests(struct hqq_endpoint *endpoint)
+{
+    struct hqq_entered entered;
+    uint64_t note = 0;
+    hqq_entered_begin(&entered, endpoint);
+    if (!hqq_entered_is_in_change(&entered))
+        note = hqq_scheduler_note_requests(endpoint);
+    hqq_entered_end(&entered);
+    return note;
+}
+
+void hqq_ready_acknowledge(struct hqq_endpoint *endpoint, uint64_t from, uint64_t to)
 {
     struct hqq_entered entered;
     hqq_entered_begin(&entered, endpoint);
     if (!hqq_entered_is_in_change(&entered))
-        act(endpoint);
+        hqq_scheduler_acknowledge(endpoint, from, to);
     hqq_entered_end(&entered);
-}
-
-void hqq_ready_note_requests(struct hqq_endpoint *endpoint)
-{
-    with_lock(endpoint, hqq_scheduler_note_requests);
-}
-
-void hqq_ready_acknowledge(struct hqq_endpoint *endpoint)
-{
-    with_lock(endpoint, hqq_scheduler_acknowledge);
 }
 
 /* Under a filter: what the rings hold is taken still, without a look at the kernel's queue. */

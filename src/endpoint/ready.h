@@ -25,9 +25,9 @@ static inline bool hqq_ready_has_data(struct hqq_endpoint *endpoint, const struc
 }
 
 /* Before a wait asks the kernel, without waiting, whether something is in the queue; and after it said that there is
- * nothing. */
-void hqq_ready_note_requests(struct hqq_endpoint *endpoint);
-void hqq_ready_acknowledge(struct hqq_endpoint *endpoint);
+ * nothing. from and to are the first and the last note of that wait; 0: none was made, in a handler that must not. */
+uint64_t hqq_ready_note_requests(struct hqq_endpoint *endpoint);
+void hqq_ready_acknowledge(struct hqq_endpoint *endpoint, uint64_t from, uint64_t to);
 
 /* The wait is about to sleep: the thread is counted, everything armed. False: look again, and it is not counted. */
 bool hqq_ready_sleep(struct hqq_endpoint *endpoint);

@@ -3,6 +3,7 @@
 #include <hqq/link.h>
 
 #include "base/point.h"
+#include "base/thread.h"
 #include "channel/handshake.h"
 #include "channel/liveness.h"
 #include "endpoint/destinations.h"
@@ -439,16 +440,23 @@ bool hqq_scheduler_is_wanted(const struct hqq_endpoint *endpoint)
     return false;
 }
 
-void hqq_scheduler_note_requests(struct hqq_endpoint *endpoint)
+/* Of this thread, which make its notes differ; and those of handlers that interrupted it come after its own. */
+static __thread uint32_t notes __attribute__((tls_model("initial-exec")));
+
+uint64_t hqq_scheduler_note_requests(struct hqq_endpoint *endpoint)
 {
+    endpoint->note = (uint64_t)hqq_thread_self() << 32 | ++notes;
     struct hqq_channel *first = endpoint->busy, *channel = first;
     for (; channel; channel = hqq_scheduler_after(channel, first))
         hqq_rx_note_request(channel);
     hqq_fence_acquire(); /* the requests were read before the queue is looked at */
+    return endpoint->note;
 }
 
-void hqq_scheduler_acknowledge(struct hqq_endpoint *endpoint)
+void hqq_scheduler_acknowledge(struct hqq_endpoint *endpoint, uint64_t from, uint64_t to)
 {
+    if (from == 0 || endpoint->note < from || endpoint->note > to)
+        return;
     struct hqq_channel *first = endpoint->busy, *channel = first;
     for (; channel; channel = hqq_scheduler_after(channel, first))
         hqq_rx_acknowledge(channel);

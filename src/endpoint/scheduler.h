@@ -83,9 +83,13 @@ void hqq_scheduler_interrupt(struct hqq_endpoint *endpoint);
 /* True if a busy channel's sender waits for an acknowledgement. */
 bool hqq_scheduler_is_wanted(const struct hqq_endpoint *endpoint);
 
-/* Around a look at the kernel's queue: which drain requests an empty one acknowledges; and the acknowledgement. */
-void hqq_scheduler_note_requests(struct hqq_endpoint *endpoint);
-void hqq_scheduler_acknowledge(struct hqq_endpoint *endpoint);
+/*
+ * Around a look at the kernel's queue: which drain requests an empty one acknowledges; and the acknowledgement, if what was noted last
+ * is one of this thread's notes from..to. Another thread's note, or a handler's, may be of a later request, for a datagram
+ * that came after the look.
+ */
+uint64_t hqq_scheduler_note_requests(struct hqq_endpoint *endpoint);
+void hqq_scheduler_acknowledge(struct hqq_endpoint *endpoint, uint64_t from, uint64_t to);
 
 /* A datagram was seen at the head of the kernel's queue: what the rings hold now goes before it. */
 static inline void hqq_scheduler_note_head(struct hqq_endpoint *endpoint)

@@ -93,9 +93,9 @@ static void look_behind(struct hqq_endpoint *endpoint, int fd)
 {
     if (!hqq_scheduler_is_wanted(endpoint))
         return;
-    hqq_scheduler_note_requests(endpoint);
+    uint64_t note = hqq_scheduler_note_requests(endpoint);
     if (hqq_kernel_queue_is_empty(fd))
-        hqq_scheduler_acknowledge(endpoint);
+        hqq_scheduler_acknowledge(endpoint, note, note);
 }
 
 /* The kernel's turn: either its queue is empty, which answers those that ask for it, or the rings go first, up to
@@ -105,10 +105,10 @@ static ssize_t take_from_kernel(const struct hqq_receiving *receiving)
     struct hqq_endpoint *endpoint = receiving->endpoint;
     endpoint->since_kernel_poll = 0;
     if (!endpoint->head_is_noted) {
-        hqq_scheduler_note_requests(endpoint);
+        uint64_t note = hqq_scheduler_note_requests(endpoint);
         if (hqq_kernel_queue_is_empty(receiving->fd)) {
             HQQ_POINT("endpoint.drained");
-            hqq_scheduler_acknowledge(endpoint);
+            hqq_scheduler_acknowledge(endpoint, note, note);
             return HQQ_RECEIVE_NOTHING;
         }
         hqq_scheduler_note_head(endpoint);

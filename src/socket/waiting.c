@@ -206,12 +206,17 @@ static bool note_requests(struct hqq_waiting *wait)
     bool has_busy = false;
     const struct hqq_membership *edge;
     struct hqq_endpoint *endpoint;
+    wait->note_from = wait->note_to = 0;
     while ((endpoint = wait->adapter->next(wait, &place, &edge))) {
         if (hqq_load32_relaxed(&endpoint->is_busy) == 0)
             continue;
         has_busy = true;
-        if (!edge)
-            hqq_ready_note_requests(endpoint);
+        uint64_t note = edge ? 0 : hqq_ready_note_requests(endpoint);
+        if (note == 0)
+            continue;
+        if (wait->note_from == 0)
+            wait->note_from = note;
+        wait->note_to = note;
     }
     return has_busy;
 }
@@ -223,7 +228,7 @@ static void acknowledge(struct hqq_waiting *wait)
     struct hqq_endpoint *endpoint;
     while ((endpoint = wait->adapter->next(wait, &place, &edge))) {
         if (!edge && hqq_load32_relaxed(&endpoint->is_busy) != 0)
-            hqq_ready_acknowledge(endpoint);
+            hqq_ready_acknowledge(endpoint, wait->note_from, wait->note_to);
     }
 }
 

@@ -58,7 +58,8 @@ struct hqq_waiting {
     bool is_counted;   /* by adapter->count() */
     bool is_blind;     /* counted as one whose sockets are not all known */
     bool has_unknown;  /* the caller's: sockets among them may become endpoints while this thread sleeps */
-    uint32_t asleep;   /* endpoints that this thread is counted with */
+    uint64_t note_from, note_to; /* of drain requests, before the kernel's queues were looked at */
+    uint32_t asleep;             /* endpoints that this thread is counted with */
     struct hqq_endpoint *counted[HQQ_WAITING_FEW];
 };
 
