@@ -19,6 +19,7 @@
 
 #include "preload/signal.h"
 #include "preload/syscall.h"
+#include "platform/clock.h"
 #include "runtime/filter.h"
 #include "runtime/names.h"
 
@@ -192,10 +193,14 @@ static long route_seccomp(const long a[6])
     bool sets = a[0] == SECCOMP_SET_MODE_STRICT || a[0] == SECCOMP_SET_MODE_FILTER;
     if (sets)
         hqq_filter_begin();
+    if (a[0] == SECCOMP_SET_MODE_STRICT)
+        hqq_clock_set_way(HQQ_CLOCK_STANDS_STILL);
     long result = hqq_real.libc.syscall(SYS_seccomp, a[0], a[1], a[2]);
     /* Not 0 is a listener's descriptor, or the thread that could not be made to follow: then there is no filter. */
     if (sets && (result < 0 || (result > 0 && ((unsigned long)a[1] & SECCOMP_FILTER_FLAG_NEW_LISTENER) == 0)))
         hqq_filter_failed();
+    else if (sets)
+        hqq_socket_filtered();
     return result;
 }
 
@@ -404,6 +409,8 @@ HQQ_EXPORT long syscall(long number, ...)
     long result = hqq_real.libc.syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     if (makes_descriptor(number))
         hqq_hook_created((int)result);
+    if (number == SYS_landlock_restrict_self && result == 0)
+        hqq_store32_release(&hqq_names_are_scoped, 1);
     if (changes_names(number))
         hqq_names_changed();
     return result;

@@ -87,6 +87,7 @@ void hqq_changes_passed(struct hqq_endpoint *endpoint)
         endpoint); /* first: a sender that met SUSPENDED would let what is newer overtake what it has to send again */
     if (hqq_endpoint_mode(endpoint) <= HQQ_MODE_FOREIGN)
         hqq_mode_add_foreign(endpoint, HQQ_FOREIGN_SHARED);
+    send_plainly(endpoint); /* where it leads from now on the other process may change */
     hqq_endpoint_end_change(endpoint, has_lock);
 }
 

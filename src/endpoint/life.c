@@ -56,6 +56,8 @@ void hqq_endpoint_note_buffer(struct hqq_endpoint *endpoint, int fd)
     if (hqq_libc.getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &length) != 0 || size < 32)
         size = 32;
     hqq_store_relaxed(&endpoint->longest, (uint64_t)size - 32);
+    if (endpoint->shared)
+        hqq_store_relaxed(&endpoint->shared->longest, (uint64_t)size - 32);
 }
 
 static uint64_t socket_inode_of(int fd)

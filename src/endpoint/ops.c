@@ -38,7 +38,7 @@ static int reserve(void *object, int fd, size_t length, int flags, struct hqq_re
 {
     struct hqq_endpoint *endpoint = object;
     (void)flags;
-    if (length > hqq_load_relaxed(&endpoint->longest))
+    if (length > hqq_ownership_longest(endpoint))
         return -EMSGSIZE;
     return hqq_loan_reserve(endpoint, fd, length, reservation) ? 0 : hqq_heap_loan_reserve(length, reservation);
 }

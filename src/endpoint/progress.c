@@ -67,8 +67,10 @@ static bool is_current(struct hqq_destination *destination)
 {
     struct hqq_inode inode;
     destination->names_seen = hqq_load_relaxed(&hqq_names_changes);
-    if (destination->is_connected || !hqq_destination_is_path(destination))
+    if (destination->is_connected)
         return true;
+    if (!hqq_destination_is_path(destination)) /* what a scope allows is the kernel's to say */
+        return hqq_load32_acquire(&hqq_names_are_scoped) == 0;
     int saved = errno;
     bool is_same = look_up(destination, &inode) && hqq_inode_is_same(&inode, &destination->inode);
     errno = saved;

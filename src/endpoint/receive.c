@@ -12,6 +12,7 @@
 #include "endpoint/take.h"
 #include "endpoint/validation.h"
 #include "runtime/cursor.h"
+#include "runtime/filter.h"
 #include "runtime/handlers.h"
 #include "runtime/libc.h"
 
@@ -228,10 +229,11 @@ bool hqq_receive_next_length(struct hqq_endpoint *endpoint, int fd, size_t *ret_
     struct hqq_entered entered;
     struct hqq_datagram datagram = {.length = 0};
     hqq_entered_begin(&entered, endpoint);
+    bool may_look = !hqq_filter_is_set();
     hqq_scheduler_poll(endpoint);
-    bool is_known =
-        hqq_scheduler_next(endpoint, &datagram) != NULL || (!endpoint->head_is_noted && hqq_kernel_queue_is_empty(fd));
-    if (!is_known) {
+    bool is_known = hqq_scheduler_next(endpoint, &datagram) != NULL ||
+                    (may_look && !endpoint->head_is_noted && hqq_kernel_queue_is_empty(fd));
+    if (!is_known && may_look) {
         if (!endpoint->head_is_noted)
             hqq_scheduler_note_head(endpoint);
         hqq_scheduler_fix_head(endpoint);

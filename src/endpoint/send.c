@@ -217,7 +217,7 @@ static bool send_through_ring(struct sending *sending, uint64_t ticks)
 static bool is_plain(const struct sending *sending)
 {
     return sending->message->msg_controllen == 0 && (sending->flags & ~RING_FLAGS) == 0 &&
-           sending->length <= hqq_load_relaxed(&sending->endpoint->longest);
+           sending->length <= hqq_ownership_longest(sending->endpoint);
 }
 
 /* Where it goes; NULL: the kernel resolves it. */

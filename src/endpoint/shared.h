@@ -19,6 +19,7 @@ struct hqq_shared {
     hqq_atomic_u64 sender;                          /* identity of the process that publishes; 0: nobody */
     hqq_atomic_u64 kernel_sends;                    /* of all others, after they have returned */
     hqq_atomic_u64 changes;                         /* connects, binds and shutdowns */
+    hqq_atomic_u64 longest;                         /* datagram that SO_SNDBUF allows */
     hqq_atomic_u32 is_contested;                    /* 1: two living processes have received */
     hqq_atomic_u32 is_nonblocking;                  /* O_NONBLOCK */
 };
@@ -50,6 +51,13 @@ void hqq_ownership_count_send(struct hqq_endpoint *endpoint);
 
 /* A connect, bind or shutdown of this process. */
 void hqq_ownership_note_change(struct hqq_endpoint *endpoint);
+
+/* The longest datagram that the kernel would take. */
+static inline uint64_t hqq_ownership_longest(const struct hqq_endpoint *endpoint)
+{
+    bool is_shared = __builtin_expect(hqq_load_relaxed(&hqq_ownership_copies) != 0, 0) && endpoint->shared;
+    return hqq_load_relaxed(is_shared ? &endpoint->shared->longest : &endpoint->longest);
+}
 
 static inline bool hqq_ownership_is_nonblocking(const struct hqq_endpoint *endpoint)
 {

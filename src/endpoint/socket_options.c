@@ -12,8 +12,16 @@
 #define SO_PASSRIGHTS 83
 #endif
 
+/* Of programs whose time has 64 bits on every processor: the names mean others, or the same, by how libc was configured. */
+#define TIMESTAMP_64_BIT 63
+#define TIMESTAMPNS_64_BIT 64
+#define TIMESTAMPING_64_BIT 65
+
 /* What they add to a datagram is the kernel's to say; and a sender that asks for credentials gets a name with its next datagram. */
-static const int kernels[] = {SO_PASSCRED, SO_PASSSEC, SO_PASSPIDFD, SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING};
+static const int kernels[] = {
+    SO_PASSCRED,     SO_PASSSEC,       SO_PASSPIDFD,       SO_TIMESTAMP,        SO_TIMESTAMPNS,
+    SO_TIMESTAMPING, TIMESTAMP_64_BIT, TIMESTAMPNS_64_BIT, TIMESTAMPING_64_BIT,
+};
 
 #define KERNELS_COUNT (sizeof(kernels) / sizeof(kernels[0]))
 

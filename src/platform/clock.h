@@ -8,11 +8,25 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "base/atomic.h"
+
 #define HQQ_NS_PER_US UINT64_C(1000)
 #define HQQ_NS_PER_MS UINT64_C(1000000)
 #define HQQ_NS_PER_S UINT64_C(1000000000)
 
 /* hqq_clock_ns() is public: hqq/link.h. */
+
+/*
+ * A process may forbid itself the processor's counter, which the vDSO's clock reads too: by prctl(PR_SET_TSC) or by the strict mode of
+ * seccomp, after which a look at it raises SIGSEGV. From then on hqq_clock_ns() asks the kernel; in strict mode, which allows
+ * no such call, time stands still. 0, or the time at which it was forbidden.
+ */
+extern hqq_atomic_u64 hqq_clock_forbidden_ns;
+
+enum hqq_clock_way { HQQ_CLOCK_BY_COUNTER, HQQ_CLOCK_BY_CALL, HQQ_CLOCK_STANDS_STILL };
+
+/* Before it is forbidden, or after it is allowed again. Async-signal-safe. */
+void hqq_clock_set_way(enum hqq_clock_way way);
 
 /* True if what was last done at last_ns, and is to be done every so often, is due. Signed: another thread may have
  * stored a later time than this one has read. */

@@ -25,6 +25,20 @@ static inline bool hqq_is_bad_address(const void *address, size_t length)
     return length != 0 && ((uintptr_t)address < 4096 || (uintptr_t)address >= (uintptr_t)INTPTR_MAX + 1 - length);
 }
 
+/* A call moves no more bytes than these, whatever it is asked for. */
+#define HQQ_CALL_MAX ((size_t)0x7ffff000)
+
+static inline size_t hqq_within_a_call(size_t length)
+{
+    return length < HQQ_CALL_MAX ? length : HQQ_CALL_MAX;
+}
+
+/* True if a buffer of read(2) or write(2) is refused for its length alone: no process has so much memory behind an address. */
+static inline bool hqq_is_bad_range(const void *address, size_t length)
+{
+    return length > HQQ_CALL_MAX && (length > (size_t)1 << 56 || (uintptr_t)address > ((uintptr_t)1 << 56) - length);
+}
+
 /* True if the app's structure can't be read. */
 static inline bool hqq_is_unreadable(const void *address, size_t length)
 {

@@ -10,6 +10,9 @@
 
 extern hqq_atomic_u64 hqq_names_changes;
 
+/* 1: this process may be kept from abstract names that it has sent to (Landlock's scopes). It stays so. */
+extern hqq_atomic_u32 hqq_names_are_scoped;
+
 /* After a call that may have changed something, whether or not it succeeded. Async-signal-safe; preserves errno.
  * Release: a thread that learns, by whatever way, that the call is over also finds the number raised. */
 static inline void hqq_names_changed(void)

@@ -392,7 +392,8 @@ static bool serve_without_place(const struct asked *asked, int *ret_found)
 /* False: it is the kernel's alone. */
 static bool serve(struct asked *asked, int *ret_found)
 {
-    if (__builtin_expect(hqq_is_unreadable(asked->events, sizeof(*asked->events)), 0))
+    if (hqq_epoll_set_find(asked->epoll) &&
+        __builtin_expect(hqq_is_unreadable(asked->events, sizeof(*asked->events)), 0))
         return is_sound(asked->events, asked->max) && serve_without_place(asked, ret_found);
     if (has_named(asked)) {
         *ret_found = wait_named(asked);

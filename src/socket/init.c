@@ -83,6 +83,14 @@ void hqq_socket_exec_failed(void)
     errno = saved;
 }
 
+void hqq_socket_filtered(void)
+{
+    for (struct hqq_endpoint *endpoint = hqq_endpoint_first(); endpoint; endpoint = endpoint->next) {
+        if (hqq_load32_relaxed(&endpoint->is_live) != 0 && hqq_endpoint_is_own(endpoint))
+            hqq_endpoint_set_reason(endpoint, HQQ_SOCKET_FILTERED);
+    }
+}
+
 void hqq_socket_fork_prepare(void)
 {
     hqq_ownership_fork_prepare();

@@ -21,6 +21,9 @@ void hqq_socket_exit(void);
 void hqq_socket_exec(void);
 void hqq_socket_exec_failed(void);
 
+/* A seccomp filter was set: from now on the kernel serves. Async-signal-safe. */
+void hqq_socket_filtered(void);
+
 /* Around a fork, as pthread_atfork() calls them. */
 void hqq_socket_fork_prepare(void);
 void hqq_socket_fork_parent(void);

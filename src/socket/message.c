@@ -46,6 +46,7 @@ ssize_t hqq_sendto(int fd, const void *data, size_t length, int flags, const str
     struct hqq_object *object = hqq_lookup_sender(fd, address, address_length);
     if (!object || address_length > object->ops->address_max)
         return hqq_libc.sendto(fd, data, length, flags, address, address_length);
+    length = hqq_within_a_call(length);
     union {
         const void *in;
         void *out;
@@ -65,7 +66,7 @@ ssize_t hqq_send(int fd, const void *data, size_t length, int flags)
 
 ssize_t hqq_write(int fd, const void *data, size_t length)
 {
-    if (!hqq_lookup_server(fd))
+    if (!hqq_lookup_server(fd) || hqq_is_bad_range(data, length))
         return hqq_libc.write(fd, data, length);
     return hqq_sendto(fd, data, length, 0, NULL, 0);
 }
@@ -132,6 +133,16 @@ ssize_t hqq_pwritev2(int fd, const struct iovec *parts, int count, off_t offset,
     return hqq_writev(fd, parts, count);
 }
 
+/* As in the kernel a datagram whose length can't be told has gone all the same. */
+static bool note_length(struct mmsghdr *message, ssize_t result)
+{
+    unsigned length = (unsigned)result;
+    bool is_noted = hqq_app_write(&message->msg_len, &length, sizeof(length));
+    if (!is_noted)
+        errno = EFAULT;
+    return is_noted;
+}
+
 /* The kernel's rules: at most UIO_MAXIOV messages; an error after the first is told by the count alone. */
 int hqq_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
@@ -150,9 +161,9 @@ int hqq_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
     int saved = errno;
     while (sent < count) {
         ssize_t result = send_next(fd, &messages[sent].msg_hdr, flags, sent == 0);
-        if (result < 0)
+        if (result < 0 || !note_length(&messages[sent], result))
             break;
-        messages[sent++].msg_len = (unsigned)result;
+        sent++;
     }
     if (sent == 0)
         return -1;
@@ -164,7 +175,7 @@ int hqq_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 
 static ssize_t receive(struct hqq_object *object, int fd, void *data, size_t capacity, int flags)
 {
-    struct iovec part = {.iov_base = data, .iov_len = capacity};
+    struct iovec part = {.iov_base = data, .iov_len = hqq_within_a_call(capacity)};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     return receive_message(object, fd, &message, flags, true);
 }
@@ -194,7 +205,7 @@ ssize_t hqq_recvfrom(int fd, void *data, size_t capacity, int flags, struct sock
     if (!address)
         return receive(object, fd, data, capacity, flags);
     int error = error_of_length(address_length);
-    struct iovec part = {.iov_base = data, .iov_len = capacity};
+    struct iovec part = {.iov_base = data, .iov_len = hqq_within_a_call(capacity)};
     struct msghdr message = {.msg_iov = &part,
                              .msg_iovlen = 1,
                              .msg_name = error == 0 ? address : NULL,
@@ -202,8 +213,8 @@ ssize_t hqq_recvfrom(int fd, void *data, size_t capacity, int flags, struct sock
     ssize_t result = receive_message(object, fd, &message, flags, true);
     if (result >= 0 && error != 0)
         return hqq_face_size(error);
-    if (result >= 0)
-        *address_length = message.msg_namelen;
+    if (result >= 0 && !hqq_app_write(address_length, &message.msg_namelen, sizeof(*address_length)))
+        return hqq_face_size(-EFAULT);
     return result;
 }
 
@@ -215,10 +226,11 @@ static ssize_t receive_next(int fd, struct msghdr *message, int flags, bool is_f
     struct msghdr copy = *message; /* untouched on failure */
     ssize_t result = receive_message(object, fd, &copy, flags, is_first);
     if (result >= 0) {
+        if (!hqq_app_write(&message->msg_flags, &copy.msg_flags, sizeof(copy.msg_flags)))
+            return hqq_face_size(-EFAULT);
         if (message->msg_name)
             message->msg_namelen = copy.msg_namelen;
         message->msg_controllen = copy.msg_controllen;
-        message->msg_flags = copy.msg_flags;
         hqq_options_see_received(message);
     }
     return result;
@@ -232,7 +244,7 @@ ssize_t hqq_recvmsg(int fd, struct msghdr *message, int flags)
 ssize_t hqq_read(int fd, void *data, size_t capacity)
 {
     struct hqq_object *object = hqq_lookup_receiver(fd);
-    if (!object)
+    if (!object || hqq_is_bad_range(data, capacity))
         return hqq_libc.read(fd, data, capacity);
     if (capacity == 0) /* read(2) of nothing takes no datagram */
         return 0;
@@ -274,6 +286,8 @@ int hqq_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, st
     struct hqq_object *object = hqq_lookup_receiver(fd);
     if (!object || count == 0 || hqq_is_unreadable(messages, sizeof(*messages)))
         return hqq_libc.recvmmsg(fd, messages, count, flags, timeout);
+    if (timeout && hqq_is_unreadable(timeout, sizeof(*timeout)))
+        return hqq_face(-EFAULT);
     if (timeout && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= 1000000000)) {
         errno = EINVAL;
         return -1;
@@ -288,15 +302,15 @@ int hqq_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, st
         if (received != 0 && hqq_filter_is_set() && !hqq_lookup_receiver(fd))
             break;
         ssize_t result = receive_next(fd, &messages[received].msg_hdr, flags & ~MSG_WAITFORONE, received == 0);
-        if (result < 0)
+        if (result < 0 || !note_length(&messages[received], result))
             break;
-        messages[received++].msg_len = (unsigned)result;
+        received++;
         if (flags & MSG_WAITFORONE)
             flags |= MSG_DONTWAIT;
         if (timeout) {
             uint64_t left = hqq_clock_left(until);
-            *timeout = hqq_timespec(left);
-            if (left == 0)
+            const struct timespec rest = hqq_timespec(left);
+            if (left == HQQ_FOREVER ? false : left == 0 || !hqq_app_write(timeout, &rest, sizeof(rest)))
                 break;
         }
         if (messages[received - 1].msg_hdr.msg_flags & MSG_OOB)

@@ -12,6 +12,7 @@
 #include "endpoint/ready.h"
 #include "hqqsock/named.h"
 #include "platform/clock.h"
+#include "runtime/config.h"
 #include "runtime/cursor.h"
 #include "runtime/filter.h"
 #include "runtime/libc.h"
@@ -161,9 +162,15 @@ static int serve(struct pollfd *fds, nfds_t count, const struct timespec *timeou
     return wait_for(fds, count, timeout, mask, is_ppoll);
 }
 
+/* There is no reason to look at anything. */
+static bool is_idle(void)
+{
+    return !hqq_config_is_enabled() && hqq_load32_relaxed(&hqq_named_count) == 0;
+}
+
 int hqq_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
-    if (count == 0 || count > HQQ_FD_MAX || hqq_is_unreadable(fds, count * sizeof(*fds)) ||
+    if (is_idle() || count == 0 || count > HQQ_FD_MAX || hqq_is_unreadable(fds, count * sizeof(*fds)) ||
         !hqq_waiting_is_valid(timeout))
         return hqq_libc.ppoll(fds, count, timeout, mask);
     return serve(fds, count, timeout, mask, true);
@@ -172,7 +179,7 @@ int hqq_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, 
 int hqq_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
     struct timespec timeout = {.tv_sec = timeout_ms / 1000, .tv_nsec = (long)(timeout_ms % 1000) * 1000000};
-    if (count == 0 || count > HQQ_FD_MAX || hqq_is_unreadable(fds, count * sizeof(*fds)))
+    if (is_idle() || count == 0 || count > HQQ_FD_MAX || hqq_is_unreadable(fds, count * sizeof(*fds)))
         return hqq_libc.poll(fds, count, timeout_ms);
     return serve(fds, count, timeout_ms < 0 ? NULL : &timeout, NULL, false);
 }

@@ -26,6 +26,8 @@ const char *hqq_socket_reason_text(enum hqq_socket_reason reason)
         return "out of memory, of descriptors, or of links";
     case HQQ_SOCKET_PEER_LEFT:
         return "the process at the other end has closed its socket or has ended";
+    case HQQ_SOCKET_FILTERED:
+        return "the process is under a seccomp filter, so nothing is done but its own system calls";
     }
     return "unknown reason";
 }

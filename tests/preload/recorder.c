@@ -72,6 +72,10 @@ void hqq_socket_exit(void)
         hqq_libc.write(exit_told_to, "x", 1);
 }
 
+void hqq_socket_filtered(void)
+{
+}
+
 void hqq_socket_exec_failed(void)
 {
     note("exec_failed");

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
@@ -44,12 +45,12 @@ static struct sock_filter statement(unsigned code, uint32_t value)
 
 static void allow_only(const int calls[MOST_CALLS])
 {
-    struct sock_filter filter[2 * MOST_CALLS + 8];
-    const int always[] = {SYS_exit_group, SYS_rt_sigreturn};
+    struct sock_filter filter[2 * MOST_CALLS + 10];
+    const int always[] = {SYS_exit_group, SYS_exit, SYS_rt_sigreturn};
     unsigned short length = 0;
     filter[length++] = statement(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-    for (int i = 0; i < MOST_CALLS + 2; i++) {
-        int call = i < 2 ? always[i] : calls[i - 2];
+    for (int i = 0; i < MOST_CALLS + 3; i++) {
+        int call = i < 3 ? always[i] : calls[i - 3];
         if (call == NO_CALL)
             break;
         filter[length] = statement(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call);
@@ -76,6 +77,17 @@ static ssize_t by_recv(const struct receiving *receiving, uint32_t *number)
 static ssize_t by_read(const struct receiving *receiving, uint32_t *number)
 {
     return read(receiving->fd, number, sizeof(*number));
+}
+
+/* FIONREAD waits for nothing. */
+static ssize_t by_fionread(const struct receiving *receiving, uint32_t *number)
+{
+    int length = 0;
+    while (length == 0) {
+        if (ioctl(receiving->fd, FIONREAD, &length) != 0)
+            return -1;
+    }
+    return length == sizeof(*number) ? by_recv(receiving, number) : -1;
 }
 
 static ssize_t by_recvmsg(const struct receiving *receiving, uint32_t *number)
@@ -145,7 +157,35 @@ struct way {
     ssize_t (*send)(int fd, uint32_t number);
     bool receiver_filters;
     int calls[MOST_CALLS];
+    void (*restrict_otherwise)(void); /* in place of a filter */
 };
+
+static void restrict_oneself(const struct way *way)
+{
+    way->restrict_otherwise ? way->restrict_otherwise() : allow_only(way->calls);
+}
+
+/* Nothing but read, write, exit and the return from a handler; and no look at the processor's counter. */
+static void allow_strictly_nothing(void)
+{
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0)
+        _exit(70);
+}
+
+#ifdef __x86_64__
+static void forbid_the_counter(void)
+{
+    if (prctl(PR_SET_TSC, PR_TSC_SIGSEGV) != 0)
+        _exit(70);
+}
+#endif
+
+/* exit_group is not allowed in strict mode. */
+static _Noreturn void leave(int status)
+{
+    syscall(SYS_exit, status);
+    _exit(status);
+}
 
 static _Noreturn void receive_all(const struct way *way, int fd)
 {
@@ -155,11 +195,11 @@ static _Noreturn void receive_all(const struct way *way, int fd)
     for (uint32_t i = 0; i < ALL; i++) {
         uint32_t number;
         if (i == BEFORE && way->receiver_filters)
-            allow_only(way->calls);
+            restrict_oneself(way);
         if (way->receive(&receiving, &number) != sizeof(number) || number != i)
-            _exit(1);
+            leave(1);
     }
-    _exit(0);
+    leave(0);
 }
 
 static _Noreturn void send_all(const struct way *way, const struct sockaddr_un *to)
@@ -171,11 +211,11 @@ static _Noreturn void send_all(const struct way *way, const struct sockaddr_un *
         if (i < 300)
             usleep(100);
         if (i == BEFORE && !way->receiver_filters)
-            allow_only(way->calls);
+            restrict_oneself(way);
         if (way->send(fd, i) != sizeof(i))
-            _exit(1);
+            leave(1);
     }
-    _exit(0);
+    leave(0);
 }
 
 static void check(const struct way *way)
@@ -203,18 +243,25 @@ static void check(const struct way *way)
     assert_int_equal(status[1], 0);
 }
 
+#define OTHERWISE(name, is_receiver, receives, sends, how)                                                             \
+    static void name(void **state)                                                                                     \
+    {                                                                                                                  \
+        (void)state;                                                                                                   \
+        check(&(const struct way){receives, sends, is_receiver, {NO_CALL}, how});                                      \
+    }
+
 #define RECEIVER(name, way_of, ...)                                                                                    \
     static void a_filtered_receiver_goes_on_##name(void **state)                                                       \
     {                                                                                                                  \
         (void)state;                                                                                                   \
-        check(&(const struct way){way_of, by_send, true, {__VA_ARGS__, NO_CALL}});                                     \
+        check(&(const struct way){way_of, by_send, true, {__VA_ARGS__, NO_CALL}, NULL});                                     \
     }
 
 #define SENDER(name, way_of, ...)                                                                                      \
     static void a_filtered_sender_goes_on_##name(void **state)                                                         \
     {                                                                                                                  \
         (void)state;                                                                                                   \
-        check(&(const struct way){by_recv, way_of, false, {__VA_ARGS__, NO_CALL}});                                    \
+        check(&(const struct way){by_recv, way_of, false, {__VA_ARGS__, NO_CALL}, NULL});                                    \
     }
 
 #ifdef SYS_poll
@@ -235,6 +282,7 @@ static void check(const struct way *way)
 
 RECEIVER(by_recv, by_recv, SYS_recvfrom)
 RECEIVER(by_read, by_read, SYS_read)
+RECEIVER(by_fionread, by_fionread, SYS_recvfrom, SYS_ioctl)
 RECEIVER(by_recvmsg, by_recvmsg, SYS_recvmsg)
 RECEIVER(by_recvmmsg, by_recvmmsg, SYS_recvmmsg)
 RECEIVER(by_poll, by_poll, SYS_recvfrom, POLLS)
@@ -245,11 +293,19 @@ SENDER(by_write, by_write, SYS_write)
 SENDER(by_sendmsg, by_sendmsg, SYS_sendmsg)
 SENDER(by_sendmmsg, by_sendmmsg, SYS_sendmmsg)
 
+OTHERWISE(a_receiver_in_strict_mode_goes_on, true, by_read, by_send, allow_strictly_nothing)
+OTHERWISE(a_sender_in_strict_mode_goes_on, false, by_recv, by_write, allow_strictly_nothing)
+#ifdef __x86_64__
+OTHERWISE(a_receiver_without_the_counter_goes_on, true, by_poll, by_send, forbid_the_counter)
+OTHERWISE(a_sender_without_the_counter_goes_on, false, by_epoll, by_sendmsg, forbid_the_counter)
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_filtered_receiver_goes_on_by_recv),
         cmocka_unit_test(a_filtered_receiver_goes_on_by_read),
+        cmocka_unit_test(a_filtered_receiver_goes_on_by_fionread),
         cmocka_unit_test(a_filtered_receiver_goes_on_by_recvmsg),
         cmocka_unit_test(a_filtered_receiver_goes_on_by_recvmmsg),
         cmocka_unit_test(a_filtered_receiver_goes_on_by_poll),
@@ -259,6 +315,12 @@ int main(void)
         cmocka_unit_test(a_filtered_sender_goes_on_by_write),
         cmocka_unit_test(a_filtered_sender_goes_on_by_sendmsg),
         cmocka_unit_test(a_filtered_sender_goes_on_by_sendmmsg),
+        cmocka_unit_test(a_receiver_in_strict_mode_goes_on),
+        cmocka_unit_test(a_sender_in_strict_mode_goes_on),
+#ifdef __x86_64__
+        cmocka_unit_test(a_receiver_without_the_counter_goes_on),
+        cmocka_unit_test(a_sender_without_the_counter_goes_on),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

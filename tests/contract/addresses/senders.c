@@ -1,7 +1,11 @@
 /* The sender's name, as the receiver sees it. */
 #include "support/pair.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Receives one datagram by recvfrom(), and gives the sender's name. */
@@ -168,7 +172,44 @@ static void each_of_several_senders_has_its_own_name(void **state)
     }
 }
 
+/* Landlock's scope of abstract names, for the rest of that process's life. */
+static long scope_abstract_names(struct job *job)
+{
+    const struct {
+        uint64_t files, network, scopes;
+    } rules = {0, 0, 1};
+    long set = syscall(444 /* landlock_create_ruleset */, &rules, sizeof(rules), 0);
+    (void)job;
+    if (set < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return -errno;
+    long result = syscall(446 /* landlock_restrict_self */, set, 0);
+    int error = errno;
+    close((int)set);
+    return result == 0 ? 0 : -error;
+}
+JOB_FUNCTION(scope_abstract_names)
+
+static void a_scope_ends_sends_to_abstract_names_outside(void **state)
+{
+    (void)state;
+    if (contract_is_limit_of_renaming("a scope is not seen by renamed calls"))
+        return;
+    struct remote *scoped = contract_another_remote(REMOTE_FORK);
+    struct end sender = end_bound(scoped, 0), connected = end_bound(scoped, 0), receiver = end_bound_abstract(NULL, 0);
+    warm_up(&sender, &receiver);
+    assert_result(end_connect(&connected, &receiver.address), 0);
+    warm_up(&connected, &receiver);
+    if (job_run(scoped, scope_abstract_names, job_new(scoped)) != 0)
+        skip(); /* an older kernel */
+    for (int i = 0; i < 3; i++)
+        assert_result(end_say(&sender, &receiver.address, "outside"), -EPERM);
+    end_tell(&connected, &receiver, "still mine");
+    end_hears(&receiver, "still mine");
+    assert_result(end_revents(&receiver, POLLIN), 0);
+}
+
 static const struct CMUnitTest tests[] = {
+    AWAY(a_scope_ends_sends_to_abstract_names_outside),
     EVERY(a_bound_sender_has_its_exact_name),
     EVERY(a_sender_with_an_abstract_name_has_its_exact_name),
     EVERY(an_unbound_sender_has_a_name_of_length_zero),

@@ -2,6 +2,7 @@
 #include "support/control.h"
 #include "support/pair.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
@@ -239,7 +240,63 @@ static void descriptors_pass_to_another_process(void **state)
     }
 }
 
+/* ---- A socket that another process changes ----------------------------------------------------------------------- */
+
+/* Takes the descriptor that waits at the socket of the job, and keeps it. Returns its number. */
+static long take_descriptor(struct job *job)
+{
+    struct received got = receive_all(job->fd, 0);
+    return got.count == 1 ? got.fds[0] : -EBADMSG;
+}
+JOB_FUNCTION(take_descriptor)
+
+/* A connected sender, warm, whose descriptor another process has too: its end there. */
+static struct end share(struct end *sender, const struct end *receiver)
+{
+    struct remote *other = contract_another_remote(REMOTE_FORK);
+    struct end mailbox = end_bound(other, 0);
+    assert_result(end_connect(sender, &receiver->address), 0);
+    warm_up(sender, receiver);
+    assert_result(send_fds(own(socket(AF_UNIX, SOCK_DGRAM, 0)), &mailbox.address, "yours", &sender->fd, 1), 5);
+    struct job *job = job_new(other);
+    job->fd = mailbox.fd;
+    struct end shared = {.at = other, .fd = (int)job_run(other, take_descriptor, job)};
+    assert_true(shared.fd >= 0);
+    for (int i = 0; i < 20; i++) {
+        assert_result(send(sender->fd, "shared", 6, 0), 6);
+        end_hears(receiver, "shared");
+    }
+    return shared;
+}
+
+static void a_passed_sender_goes_where_the_other_process_connects_it(void **state)
+{
+    (void)state;
+    struct end sender = end_bound(NULL, 0), first = end_bound(contract_far(), 0), second = end_bound(contract_far(), 0);
+    struct end shared = share(&sender, &first);
+    assert_result(end_connect(&shared, &second.address), 0);
+    for (int i = 0; i < 5; i++) {
+        assert_result(send(sender.fd, "to the second", 13, 0), 13);
+        end_hears(&second, "to the second");
+    }
+    assert_result(end_revents(&first, POLLIN), 0);
+    assert_result(end_dissolve(&shared), 0);
+    assert_error(send(sender.fd, "nowhere", 7, 0), ENOTCONN);
+}
+
+static void a_passed_sender_that_is_shut_down_elsewhere_is_a_broken_pipe(void **state)
+{
+    (void)state;
+    struct end sender = end_bound(NULL, 0), receiver = end_bound(contract_far(), 0);
+    struct end shared = share(&sender, &receiver);
+    assert_result(end_shutdown(&shared, SHUT_WR), 0);
+    assert_error(send(sender.fd, "too late", 8, MSG_NOSIGNAL), EPIPE);
+    assert_result(end_revents(&receiver, POLLIN), 0);
+}
+
 static const struct CMUnitTest tests[] = {
+    AWAY(a_passed_sender_goes_where_the_other_process_connects_it),
+    AWAY(a_passed_sender_that_is_shut_down_elsewhere_is_a_broken_pipe),
     BOTH(a_descriptor_arrives_with_its_datagram),
     BOTH(datagrams_with_and_without_descriptors_keep_their_order),
     BOTH(a_receive_without_room_for_control_messages_closes_them),

@@ -2,6 +2,7 @@
 #include "support/control.h"
 #include "support/pair.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -267,7 +268,31 @@ static void a_daemon_serves_on_the_socket_that_its_grandparent_bound(void **stat
     end_tell(&pair.far, &pair.near, "");
 }
 
+static long make_send_buffer_small(struct job *job)
+{
+    int size = 4608;
+    return setsockopt(job->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) == 0 ? 0 : -errno;
+}
+JOB_FUNCTION(make_send_buffer_small)
+
+static void a_send_buffer_that_a_child_makes_small_is_small_at_once(void **state)
+{
+    (void)state;
+    static char data[20000];
+    struct pair pair = pair_new(NEAR_CONNECTS);
+    struct remote *child = contract_another_remote(REMOTE_FORK);
+    struct job *job = job_new(child);
+    assert_result(send(pair.near.fd, data, sizeof(data), 0), sizeof(data));
+    assert_result(end_receive(&pair.far, data, sizeof(data), 0), sizeof(data));
+    job->fd = pair.near.fd;
+    assert_result(job_run(child, make_send_buffer_small, job), 0);
+    assert_error(send(pair.near.fd, data, sizeof(data), MSG_DONTWAIT), EMSGSIZE);
+    assert_result(send(pair.near.fd, data, 1000, 0), 1000);
+    assert_result(end_receive(&pair.far, data, sizeof(data), 0), 1000);
+}
+
 static const struct CMUnitTest tests[] = {
+    BOTH(a_send_buffer_that_a_child_makes_small_is_small_at_once),
     EVERY(a_child_sends_on_the_socket_it_was_born_with),
     EVERY(a_child_receives_what_was_queued_before_it_was_born),
     EVERY(parent_and_child_take_turns_at_one_queue),

@@ -192,6 +192,29 @@ static void a_bad_buffer_is_efault_and_the_datagram_is_lost(void **state)
     assert_error(recvmsg(pair.near.fd, bad, MSG_DONTWAIT), EFAULT);
 }
 
+static void a_huge_buffer_takes_a_datagram_where_a_call_may_have_one(void **state)
+{
+    (void)state;
+    struct pair pair = pair_new(PAIR_PLAIN);
+    char data[16];
+    volatile size_t huge = SIZE_MAX;
+    if (CONTRACT_ADDRESS_SANITIZER || CONTRACT_THREAD_SANITIZER)
+        skip(); /* they look at all of it */
+    end_tell(&pair.far, &pair.near, "one");
+    end_tell(&pair.far, &pair.near, "two");
+    end_tell(&pair.far, &pair.near, "three");
+    assert_result(recv(pair.near.fd, data, huge, 0), 3);
+    assert_memory_equal(data, "one", 3);
+    assert_error(read(pair.near.fd, data, huge), EFAULT);
+    assert_result(recv(pair.near.fd, data, huge / 4, MSG_PEEK), 3);
+    assert_memory_equal(data, "two", 3);
+    assert_result(recvfrom(pair.near.fd, data, huge, 0, NULL, NULL), 3);
+    assert_receives(pair.near.fd, "three");
+    assert_result(end_connect(&pair.near, &pair.far.address), 0);
+    assert_error(send(pair.near.fd, data, huge, 0), EMSGSIZE);
+    assert_error(write(pair.near.fd, data, huge), EFAULT);
+}
+
 static const struct CMUnitTest tests[] = {
     EVERY(datagrams_of_one_sender_come_in_order),
     EVERY(boundaries_are_kept),
@@ -207,6 +230,7 @@ static const struct CMUnitTest tests[] = {
     BOTH(a_datagram_is_spread_over_parts),
     BOTH(msg_waitall_does_not_merge_datagrams),
     BOTH(a_bad_buffer_is_efault_and_the_datagram_is_lost),
+    BOTH(a_huge_buffer_takes_a_datagram_where_a_call_may_have_one),
 };
 
 CONTRACT_SUITE(receive_datagrams, tests);
