@@ -90,10 +90,11 @@ bool hqq_bet_consider(struct hqq_bet *bet)
     if (!is_stream && !is_trial)
         return false;
     /* A stream after a failure waits a little less than a trial does. */
-    if (!hqq_ticks_are_due(now, bet->began, is_stream ? bet->distance_us / 4 : bet->distance_us) ||
-        hqq_filter_is_set() || is_real_time())
+    if (!hqq_ticks_are_due(now, bet->began, is_stream ? bet->distance_us / 4 : bet->distance_us) || hqq_filter_is_set())
         return false;
-    bet->began = now;
+    bet->began = now; /* asked again after that distance, whatever the answer */
+    if (is_real_time())
+        return false;
     bet->sleeps = bet->wins = 0;
     bet->sampled = now;
     bet->switches = involuntary_switches();

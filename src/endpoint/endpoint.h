@@ -118,6 +118,7 @@ struct hqq_endpoint {
     uint32_t destination_count;
     uint64_t folded_sends;    /* of shared->kernel_sends, what every channel has been told of */
     uint64_t seen_changes;    /* of shared->changes */
+    uint64_t publisher;       /* the identity by which this process has claimed to publish; 0: it has not */
     uint32_t owner_asked;     /* sends since the process that publishes was last looked for */
     hqq_atomic_u64 published; /* the position that its holder is publishing, plus one; 0: none. For recovery */
     hqq_atomic_u64 longest;   /* datagram that the kernel would take: SO_SNDBUF and what it needs itself */

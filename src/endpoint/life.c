@@ -103,6 +103,7 @@ static void begin(struct hqq_endpoint *endpoint, int fd, uint64_t cookie, const 
     endpoint->counters = hqq_counters_take();
     endpoint->shared = hqq_shared_take(&endpoint->shared_take);
     endpoint->shared_generation = endpoint->generation;
+    endpoint->publisher = HQQ_PROCESS_UNKNOWN;
     hqq_store32_relaxed(&endpoint->descriptors, 1);
     hqq_store32_relaxed(&endpoint->is_intercepted, hqq_endpoint_waits_are_intercepted);
     hqq_store32_relaxed(&endpoint->has_deadlines, 0);

@@ -133,7 +133,7 @@ bool hqq_ownership_may_publish_slow(struct hqq_endpoint *endpoint)
         endpoint->folded_sends = sends;
     }
     uint64_t sender = hqq_load_relaxed(&shared->sender);
-    if (sender == HQQ_PROCESS_UNKNOWN || sender == hqq_process_self()) /* who claims it first has it */
+    if (sender == HQQ_PROCESS_UNKNOWN || sender == endpoint->publisher) /* who claims it first has it */
         return true;
     return (++endpoint->owner_asked & (OWNER_ASKED - 1)) == 0 && hqq_ownership_claim(endpoint);
 }
@@ -198,6 +198,7 @@ static void adjust_to_child(struct hqq_endpoint *endpoint)
     hqq_destinations_inherit(endpoint);
     hqq_validation_drop_offered(endpoint, false);
     endpoint->generation = hqq_process_generation();
+    endpoint->publisher = HQQ_PROCESS_UNKNOWN;
     hqq_store32_relaxed(&endpoint->is_receiver, 0);
     endpoint->is_inherited = true;
     endpoint->head_is_noted = false;

@@ -383,9 +383,11 @@ bool hqq_destination_check(struct hqq_endpoint *endpoint, struct hqq_destination
     struct hqq_channel *channel = destination->channel;
     if (hqq_filter_is_set())
         return true;
-    bool is_gone = hqq_liveness_is_missing(channel, ticks);
     bool is_name_due = hqq_ticks_are_due(ticks, destination->checked_ticks, 1000) ||
                        destination->names_seen != hqq_load_relaxed(&hqq_names_changes);
+    /* Where the kernel carries the datagram it says itself that nobody is there. */
+    bool is_ring_used = hqq_channel_peer_state(channel) == HQQ_POLLING;
+    bool is_gone = (is_ring_used || is_name_due) && hqq_liveness_is_missing(channel, ticks);
     if (!is_gone && is_name_due) {
         destination->checked_ticks = ticks;
         if (!is_current(destination)) {

@@ -118,15 +118,16 @@ bool hqq_ownership_claim(struct hqq_endpoint *endpoint)
     if (self == HQQ_PROCESS_UNKNOWN)
         return hqq_load_relaxed(&hqq_ownership_copies) == 0;
     uint64_t sender = hqq_load_relaxed(&shared->sender);
-    if (sender == self)
-        return true;
-    return (sender == HQQ_PROCESS_UNKNOWN || hqq_process_is_dead(sender)) &&
-           hqq_cas_acq_rel(&shared->sender, &sender, self);
+    bool is_ours = sender == self || ((sender == HQQ_PROCESS_UNKNOWN || hqq_process_is_dead(sender)) &&
+                                      hqq_cas_acq_rel(&shared->sender, &sender, self));
+    endpoint->publisher = is_ours ? self : HQQ_PROCESS_UNKNOWN;
+    return is_ours;
 }
 
 void hqq_ownership_release(struct hqq_endpoint *endpoint)
 {
     uint64_t self = hqq_process_self();
+    endpoint->publisher = HQQ_PROCESS_UNKNOWN;
     if (endpoint->shared && self != HQQ_PROCESS_UNKNOWN)
         hqq_cas_acq_rel(&endpoint->shared->sender, &self, HQQ_PROCESS_UNKNOWN);
 }

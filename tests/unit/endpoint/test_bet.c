@@ -192,8 +192,12 @@ static void nothing_is_polled_in_a_real_time_thread(void **state)
     receive(3, false);
     policy = SCHED_FIFO;
     assert_false(hqq_bet_consider(&bet));
+    policy = SCHED_BATCH;
+    assert_false(hqq_bet_consider(&bet)); /* not asked again at once */
+    pass(1000000);
     policy = SCHED_RR | 0x40000000; /* SCHED_RESET_ON_FORK */
     assert_false(hqq_bet_consider(&bet));
+    pass(1000000);
     policy = SCHED_BATCH;
     assert_true(hqq_bet_consider(&bet));
 }
