@@ -20,14 +20,14 @@ static inline ssize_t hqq_deadline_sendmsg(struct hqq_endpoint *endpoint, int fd
 {
     if (__builtin_expect(hqq_load32_acquire(&endpoint->has_deadlines) != 0, 0))
         return hqq_deadline_sendmsg_slow(endpoint, fd, message, flags);
-    return hqq_libc.sendmsg(fd, message, flags);
+    return hqq_libc_send(fd, message, flags);
 }
 
 static inline ssize_t hqq_deadline_recvmsg(struct hqq_endpoint *endpoint, int fd, struct msghdr *message, int flags)
 {
     if (__builtin_expect(hqq_load32_acquire(&endpoint->has_deadlines) != 0, 0))
         return hqq_deadline_recvmsg_slow(endpoint, fd, message, flags);
-    return hqq_libc.recvmsg(fd, message, flags);
+    return hqq_libc_receive(fd, message, flags);
 }
 
 /* 0 or -errno. when_ns: HQQ_FOREVER is none. */

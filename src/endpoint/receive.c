@@ -156,7 +156,7 @@ static ssize_t receive_locked(struct hqq_receiving *receiving, struct hqq_entere
 /* What the kernel serves, or refuses before it would wait. */
 static ssize_t receive_in_kernel(const struct hqq_receiving *receiving)
 {
-    ssize_t result = hqq_libc.recvmsg(receiving->fd, receiving->message, receiving->flags);
+    ssize_t result = hqq_libc_receive(receiving->fd, receiving->message, receiving->flags);
     return result < 0 ? -errno : result;
 }
 

@@ -176,7 +176,7 @@ int hqq_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 static ssize_t receive(struct hqq_object *object, int fd, void *data, size_t capacity, int flags)
 {
     struct iovec part = {.iov_base = data, .iov_len = hqq_within_a_call(capacity)};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_flags = HQQ_FLAGS_UNWANTED};
     return receive_message(object, fd, &message, flags, true);
 }
 
@@ -208,6 +208,7 @@ ssize_t hqq_recvfrom(int fd, void *data, size_t capacity, int flags, struct sock
     struct iovec part = {.iov_base = data, .iov_len = hqq_within_a_call(capacity)};
     struct msghdr message = {.msg_iov = &part,
                              .msg_iovlen = 1,
+                             .msg_flags = HQQ_FLAGS_UNWANTED,
                              .msg_name = error == 0 ? address : NULL,
                              .msg_namelen = error == 0 ? *address_length : 0};
     ssize_t result = receive_message(object, fd, &message, flags, true);

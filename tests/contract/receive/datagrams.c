@@ -196,7 +196,7 @@ static void a_huge_buffer_takes_a_datagram_where_a_call_may_have_one(void **stat
 {
     (void)state;
     struct pair pair = pair_new(PAIR_PLAIN);
-    char data[16];
+    static char data[16]; /* with as much address space behind it as a call may have */
     volatile size_t huge = SIZE_MAX;
     if (CONTRACT_ADDRESS_SANITIZER || CONTRACT_THREAD_SANITIZER)
         skip(); /* they look at all of it */

@@ -197,6 +197,18 @@ static ssize_t fake_recvmsg(int fd, struct msghdr *message, int flags)
     return pop(message);
 }
 
+static ssize_t fake_sendto(int fd, const void *data, size_t length, int flags, const struct sockaddr *to,
+                           socklen_t to_length)
+{
+    union {
+        const void *in;
+        void *out;
+    } constless = {.in = data};
+    struct iovec part = {.iov_base = constless.out, .iov_len = length};
+    const struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    return fd == fds[0] ? fake_sendmsg(fd, &message, flags) : real.sendto(fd, data, length, flags, to, to_length);
+}
+
 /* The raw calls that are made under a lock. */
 static long fake_syscall(long number, ...)
 {
@@ -373,6 +385,7 @@ static int set_up(void **state)
     real_sys = hqq_sys;
     hqq_libc.sendmsg = fake_sendmsg;
     hqq_libc.recvmsg = fake_recvmsg;
+    hqq_libc.sendto = fake_sendto;
     hqq_libc.syscall = fake_syscall;
     hqq_sys.futex_wait = wait_for_lock;
     hqq_sys.futex_wake = wake_nobody;
