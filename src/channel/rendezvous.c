@@ -157,6 +157,26 @@ static int reach(const struct hqq_place *place)
     return fd;
 }
 
+int hqq_rendezvous_bound_name(const struct sockaddr_un *name, socklen_t length, struct sockaddr_storage *ret_name,
+                              socklen_t *ret_length)
+{
+    struct sockaddr_storage bound;
+    socklen_t bound_length = sizeof(bound);
+    int saved = errno, result = 0;
+    int fd = hqq_libc.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || hqq_libc.connect(fd, (const struct sockaddr *)(const void *)name, length) != 0 ||
+        hqq_libc.getpeername(fd, (struct sockaddr *)(void *)&bound, &bound_length) != 0)
+        result = -errno;
+    if (fd >= 0)
+        hqq_libc.close(fd);
+    errno = saved;
+    if (result != 0)
+        return result;
+    *ret_name = bound;
+    *ret_length = bound_length;
+    return 0;
+}
+
 /* Who may be the other side: root, the owner of the path, and as configured. */
 static int check_peer(const struct hqq_rule *rule, int fd, bool has_owner, uid_t owner)
 {

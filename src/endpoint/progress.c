@@ -180,6 +180,20 @@ static int make_key(struct hqq_endpoint *endpoint, struct hqq_destination *desti
     return hqq_reserved_take(key, &destination->key_fd, &endpoint->send_lock) >= 0 ? 0 : -EMFILE;
 }
 
+/* As the kernel will tell it: what the peer was bound to. A path may be another one that leads there. Nobody may ask a peer
+ * that is connected to us, which then is taken to have the name that we know. */
+static void name_peer(struct hqq_channel *channel, const struct hqq_destination *destination)
+{
+    bool is_path = hqq_destination_is_path(destination);
+    if (is_path && hqq_rendezvous_bound_name(&destination->name, destination->name_length, &channel->name,
+                                             &channel->name_length) == 0)
+        return;
+    memcpy(&channel->name, &destination->name, sizeof(destination->name));
+    channel->name_length = destination->name_length + is_path; /* with a NUL */
+    if (is_path)
+        ((char *)&channel->name)[destination->name_length] = '\0';
+}
+
 /* Makes a channel and leaves it at the rendezvous. */
 static int offer(struct hqq_endpoint *endpoint, struct hqq_destination *destination)
 {
@@ -215,12 +229,7 @@ static int offer(struct hqq_endpoint *endpoint, struct hqq_destination *destinat
     destination->names_seen = hqq_load_relaxed(&hqq_names_changes);
     hqq_destination_set_channel(destination, channel);
     channel->secret = destination->secret;
-    memcpy(&channel->name, &destination->name, sizeof(destination->name));
-    channel->name_length = destination->name_length;
-    if (hqq_destination_is_path(destination)) { /* as the kernel tells it: with a NUL */
-        ((char *)&channel->name)[destination->name_length] = '\0';
-        channel->name_length = destination->name_length + 1;
-    }
+    name_peer(channel, destination);
     hqq_validation_push(endpoint, channel);
     return 0;
 }

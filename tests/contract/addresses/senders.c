@@ -208,6 +208,24 @@ static void a_scope_ends_sends_to_abstract_names_outside(void **state)
     assert_result(end_revents(&receiver, POLLIN), 0);
 }
 
+static void a_sender_has_the_name_it_was_bound_to_also_for_who_reached_it_by_another(void **state)
+{
+    (void)state;
+    struct pair pair = pair_new(PAIR_PLAIN);
+    struct address link = address_path("link");
+    assert_int_equal(symlink(address_text(&pair.far.address), address_text(&link)), 0);
+    struct end other = end_bound(NULL, 0);
+    struct end by_link = pair.far;
+    by_link.address = link;
+    if (contract_variant() != CONTRACT_FRESH)
+        warm_up(&other, &by_link);
+    for (int i = 0; i < 3; i++) {
+        end_tell(&by_link, &other, "an answer");
+        struct address from = sender_of_next(other.fd);
+        assert_address(&from, &pair.far.address);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     AWAY(a_scope_ends_sends_to_abstract_names_outside),
     EVERY(a_bound_sender_has_its_exact_name),
@@ -223,6 +241,7 @@ static const struct CMUnitTest tests[] = {
     BOTH(what_is_queued_has_the_name_that_its_sender_has_when_it_is_received),
     EVERY(what_is_queued_keeps_the_name_of_a_sender_that_closed),
     BOTH(each_of_several_senders_has_its_own_name),
+    EVERY(a_sender_has_the_name_it_was_bound_to_also_for_who_reached_it_by_another),
 };
 
 CONTRACT_SUITE(addresses_senders, tests);
