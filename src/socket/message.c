@@ -44,7 +44,7 @@ ssize_t hqq_sendto(int fd, const void *data, size_t length, int flags, const str
                    socklen_t address_length)
 {
     struct hqq_object *object = hqq_lookup_sender(fd, address, address_length);
-    if (!object || address_length > object->ops->address_max)
+    if (!object || (address && address_length > object->ops->address_max))
         return hqq_libc.sendto(fd, data, length, flags, address, address_length);
     length = hqq_within_a_call(length);
     union {
@@ -101,7 +101,7 @@ static ssize_t send_next(int fd, const struct msghdr *message, int flags, bool i
     struct hqq_object *object = hqq_lookup_sender(fd, message->msg_name, message->msg_namelen);
     if (!object)
         return send_elsewhere(fd, message, flags);
-    if (message->msg_namelen > object->ops->address_max)
+    if (message->msg_name && message->msg_namelen > object->ops->address_max)
         return hqq_libc.sendmsg(fd, message, flags);
     return send_message(object, fd, message, flags, is_first);
 }

@@ -151,6 +151,26 @@ static void a_bad_address_is_einval_or_efault(void **state)
     assert_error(connect(pair.near.fd, address_of(&pair.far.address), 1), EINVAL);
 }
 
+/* In order with what comes behind it. */
+static void the_length_of_no_address_does_not_matter(void **state)
+{
+    (void)state;
+    struct pair pair = pair_new(NEAR_CONNECTS);
+    char bytes[] = "first";
+    struct iovec part = {.iov_base = bytes, .iov_len = 5};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_namelen = 200};
+    for (int i = 0; i < 3; i++) {
+        assert_result(sendmsg(pair.near.fd, &message, 0), 5);
+        end_tell(&pair.near, &pair.far, "second");
+        assert_result(sendto(pair.near.fd, "third", 5, 0, NULL, 200), 5);
+        end_tell(&pair.near, &pair.far, "fourth");
+        end_hears(&pair.far, "first");
+        end_hears(&pair.far, "second");
+        end_hears(&pair.far, "third");
+        end_hears(&pair.far, "fourth");
+    }
+}
+
 static void a_bad_buffer_is_efault_and_nothing_is_sent(void **state)
 {
     (void)state;
@@ -209,6 +229,7 @@ static const struct CMUnitTest tests[] = {
     BOTH(datagram_sockets_do_not_listen_or_accept),
     BOTH(out_of_band_data_is_eopnotsupp),
     BOTH(a_bad_address_is_einval_or_efault),
+    BOTH(the_length_of_no_address_does_not_matter),
     EVERY(a_bad_buffer_is_efault_and_nothing_is_sent),
     BOTH(a_bad_buffer_of_no_bytes_is_fine),
     BOTH(no_descriptor_is_ebadf_and_no_socket_enotsock),
