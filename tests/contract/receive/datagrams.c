@@ -215,6 +215,34 @@ static void a_huge_buffer_takes_a_datagram_where_a_call_may_have_one(void **stat
     assert_error(write(pair.near.fd, data, huge), EFAULT);
 }
 
+static void so_is_a_bad_place_for_the_name(void **state)
+{
+    (void)state;
+    struct pair pair = pair_new(PAIR_PLAIN);
+    void *volatile bad = (void *)(uintptr_t)8;
+    char data[16];
+    struct sockaddr_un from;
+    socklen_t length = sizeof(from);
+    struct iovec part = {.iov_base = data, .iov_len = sizeof(data)};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_name = bad, .msg_namelen = sizeof(from)};
+    for (int i = 0; i < 4; i++) {
+        end_tell(&pair.far, &pair.near, "lost");
+        end_tell(&pair.far, &pair.near, "next");
+        if (i == 0)
+            assert_error(recvfrom(pair.near.fd, data, sizeof(data), 0, bad, &length), EFAULT);
+        else if (i == 1)
+            assert_error(recvfrom(pair.near.fd, data, sizeof(data), 0, (struct sockaddr *)&from, bad), EFAULT);
+        else if (i == 2)
+            assert_error(recvmsg(pair.near.fd, &message, 0), EFAULT);
+        length = (socklen_t)-1;
+        if (i == 3)
+            assert_error(recvfrom(pair.near.fd, data, sizeof(data), 0, (struct sockaddr *)&from, &length), EINVAL);
+        length = sizeof(from);
+        assert_receives(pair.near.fd, "next");
+        assert_error(recvfrom(pair.near.fd, data, sizeof(data), MSG_DONTWAIT, bad, &length), EAGAIN);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     EVERY(datagrams_of_one_sender_come_in_order),
     EVERY(boundaries_are_kept),
@@ -231,6 +259,7 @@ static const struct CMUnitTest tests[] = {
     BOTH(msg_waitall_does_not_merge_datagrams),
     BOTH(a_bad_buffer_is_efault_and_the_datagram_is_lost),
     BOTH(a_huge_buffer_takes_a_datagram_where_a_call_may_have_one),
+    BOTH(so_is_a_bad_place_for_the_name),
 };
 
 CONTRACT_SUITE(receive_datagrams, tests);
