@@ -294,6 +294,8 @@ static ssize_t plan_and_act(struct sending *sending)
             break;
         case HQQ_PLAN_RESEND:
             result = hqq_resend(endpoint, sending->destination, sending->fd);
+            if (result != -EAGAIN && sending->message->msg_name)
+                break; /* a peer that has left says nothing of who has the name now */
             if (result != 0) {
                 give_lock(sending);
                 return result == -EAGAIN ? HQQ_RESEND_FULL : result;

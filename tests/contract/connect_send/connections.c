@@ -175,6 +175,20 @@ static void a_path_bound_anew_is_reached_by_name_and_not_by_the_old_connection(v
     end_hears(&second, "by name again");
 }
 
+static void an_abstract_name_is_whose_it_is_now_also_for_who_is_connected_to_the_last_one(void **state)
+{
+    (void)state;
+    struct pair pair = pair_new(NEAR_CONNECTS | PAIR_ABSTRACT);
+    struct end second = end_new(pair.far.at, 0);
+    char data[8];
+    assert_result(end_receive(&pair.far, data, sizeof(data), MSG_DONTWAIT), -EAGAIN);
+    end_tell(&pair.near, &pair.far, "unread");
+    assert_result(end_close(&pair.far), 0);
+    assert_result(end_bind(&second, &pair.far.address), 0);
+    assert_result(end_say(&pair.near, &second.address, "by name"), 7);
+    end_hears(&second, "by name");
+}
+
 static void sendto_reaches_whoever_has_the_path_now(void **state)
 {
     (void)state;
@@ -226,6 +240,7 @@ static const struct CMUnitTest tests[] = {
     EVERY(a_receiver_that_closed_is_econnrefused_by_name),
     EVERY(what_a_sender_said_before_it_closed_stays_readable),
     EVERY(a_path_bound_anew_is_reached_by_name_and_not_by_the_old_connection),
+    EVERY(an_abstract_name_is_whose_it_is_now_also_for_who_is_connected_to_the_last_one),
     EVERY(sendto_reaches_whoever_has_the_path_now),
     EVERY(a_reconnect_drops_what_was_queued_and_resets_the_old_peer),
 };
