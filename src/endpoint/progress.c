@@ -120,13 +120,12 @@ static void open_with(struct hqq_endpoint *endpoint, struct hqq_destination *des
 }
 
 /* Another name of the receiver, whose progress is such; NULL: there is none. */
-static const struct hqq_destination *find_other(const struct hqq_endpoint *endpoint,
-                                                const struct hqq_destination *destination,
-                                                const struct hqq_inode *inode, bool (*is_such)(enum hqq_progress))
+static struct hqq_destination *find_other(const struct hqq_endpoint *endpoint,
+                                          const struct hqq_destination *destination, const struct hqq_inode *inode,
+                                          bool (*is_such)(enum hqq_progress))
 {
     for (int i = -1; i < HQQ_DESTINATION_BUCKETS; i++) {
-        for (const struct hqq_destination *other = i < 0 ? endpoint->peer : endpoint->bucket[i]; other;
-             other = other->next) {
+        for (struct hqq_destination *other = i < 0 ? endpoint->peer : endpoint->bucket[i]; other; other = other->next) {
             if (other != destination && is_such(other->progress) && hqq_destination_is_path(other) &&
                 hqq_inode_is_same(&other->inode, inode))
                 return other;
@@ -144,6 +143,21 @@ static bool is_open(enum hqq_progress progress)
 static bool is_under_way(enum hqq_progress progress)
 {
     return progress != HQQ_PROGRESS_NONE;
+}
+
+static bool is_offered(enum hqq_progress progress)
+{
+    return progress == HQQ_PROGRESS_OFFERED || progress == HQQ_PROGRESS_CHALLENGED;
+}
+
+/* One socket has one channel to a receiver, or the two would have no order: what another name of it has on offer is given up. */
+static void give_up_offer(struct hqq_endpoint *endpoint, const struct hqq_destination *destination)
+{
+    struct hqq_destination *other = hqq_destination_is_path(destination)
+                                        ? find_other(endpoint, destination, &destination->inode, is_offered)
+                                        : NULL;
+    if (other)
+        hqq_destination_begin_anew(endpoint, other);
 }
 
 /* A second name is known by its inode as soon as there is a channel that it might lead to. */
@@ -165,8 +179,10 @@ static bool find_shared(struct hqq_endpoint *endpoint, struct hqq_destination *d
         if (!channel && hqq_load32_relaxed(&destination->kernel_run) != 0)
             channel = hqq_destinations_reply(endpoint, destination);
     }
-    if (channel && hqq_ownership_claim(endpoint))
+    if (channel && hqq_ownership_claim(endpoint)) {
+        give_up_offer(endpoint, destination);
         open_with(endpoint, destination, channel);
+    }
     return destination->progress == HQQ_PROGRESS_OPEN;
 }
 
@@ -308,6 +324,10 @@ static enum hqq_step advance_challenged(struct hqq_endpoint *endpoint, struct hq
 {
     struct hqq_channel *channel = destination->channel;
     if (hqq_handshake_is_validated(channel, destination->secret)) {
+        if (!hqq_filter_is_set() && !is_current(destination)) { /* since the challenge */
+            hqq_destination_begin_anew(endpoint, destination);
+            return HQQ_STEP_KERNEL;
+        }
         hqq_reserved_close(&destination->key_fd);
         hqq_add_relaxed(&endpoint->counters->links_opened, 1);
         note_open(endpoint, destination);
