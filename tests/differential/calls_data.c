@@ -289,7 +289,8 @@ void call_recv(const struct step *step, struct result *result)
     clear_in(room);
     int64_t begun = now_us();
     result_set(result, recv(slot_of(step), bytes_in, room, step->arg[2]));
-    result->is_early = result->error == EAGAIN && now_us() - begun < 1500; /* of 2 ms */
+    result->is_early = result->error == EAGAIN && now_us() - begun < 1500 && /* of 2 ms */
+                       !(step->arg[2] & MSG_DONTWAIT) && !(fcntl(slot_of(step), F_GETFL) & O_NONBLOCK);
     note_bytes(result, room);
 }
 

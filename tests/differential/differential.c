@@ -1,5 +1,6 @@
 /*
- *      differential --preload=LIBRARY [--steps=N | --seconds=N] [--seed=N] [--replay=FILE] [--verbose]
+ *      differential --preload=LIBRARY [--steps=N | --seconds=N] [--seed=N] [--keep-going]
+ *      differential --preload=LIBRARY --only=SEED | --replay=FILE... [--verbose]
  * is the driver. It fails at the first difference, with a sequence that is as short as it could make it, which --replay
  * takes; and if hardly anything took the rings.
  */
@@ -23,6 +24,8 @@
 
 #define CASE_STEPS 400
 #define STEPS_MAX 8192
+#define SHORTENING_S 40
+#define REPLAYS 5 /* of what is recorded */
 
 static struct troupe plain, preloaded;
 static struct model model;
@@ -76,39 +79,46 @@ static bool is_same(const struct step *step, const struct result *one, const str
 }
 
 /* False: the sequence cannot go on. */
-static bool compare(const struct step *step, const struct result *one, const struct result *other,
+static bool compare(const struct step *step, bool is_interrupted, const struct result *one, const struct result *other,
                     struct difference *difference)
 {
-    struct result of_plain, of_preloaded;
     if (is_verbose)
         show(step, one, other);
     if (!one || !other)
         return is_same(step, one, other, difference);
-    of_plain = *one;
-    of_preloaded = *other;
-    if (!model_even_out(&model, step, &of_plain, &of_preloaded)) {
+    if (!model_can_compare(step, is_interrupted, one, other)) {
         figures.cut++;
         return false;
     }
     model_note(&model, step, one);
-    return is_same(step, &of_plain, &of_preloaded, difference);
-}
-
-static bool perform(const struct step *step, struct difference *difference)
-{
-    if (model_wants_pause(&model, step))
-        usleep(3000);
-    const struct result *one = troupe_ask(&plain, step);
-    return compare(step, one, one ? troupe_ask(&preloaded, step) : NULL, difference);
+    return is_same(step, one, other, difference);
 }
 
 /* Nothing has woken it: by then it is asleep still, in both of two looks. */
 static void interrupt_if_asleep(struct troupe *troupe, int actor)
 {
-    while (!troupe_is_over(troupe, actor, 2)) {
+    for (int i = 0; i < 2000 && !troupe_is_over(troupe, actor, 2); i++) {
         if (troupe_sleeps(troupe, actor))
             troupe_interrupt(troupe, actor);
     }
+}
+
+/* Should the plain one wait for what never comes, which the model did not foresee, both are interrupted. */
+static bool perform(const struct step *step, struct difference *difference)
+{
+    if (model_wants_pause(&model, step))
+        usleep(3000);
+    troupe_ask(&plain, step);
+    bool is_stuck = !troupe_is_over(&plain, step->actor, 30) && troupe_sleeps(&plain, step->actor);
+    if (is_stuck)
+        interrupt_if_asleep(&plain, step->actor);
+    const struct result *one = troupe_answer(&plain, step->actor);
+    if (!one)
+        return compare(step, is_stuck, one, NULL, difference);
+    troupe_ask(&preloaded, step);
+    if (is_stuck)
+        interrupt_if_asleep(&preloaded, step->actor);
+    return compare(step, is_stuck, one, troupe_answer(&preloaded, step->actor), difference);
 }
 
 /* A call that sleeps, and what another actor does meanwhile. */
@@ -129,7 +139,7 @@ static bool perform_asleep(const struct step *sleeper, const struct step *next, 
     const struct result *one = troupe_answer(&plain, sleeper->actor);
     if (!was_woken)
         interrupt_if_asleep(&preloaded, sleeper->actor);
-    return compare(sleeper, one, troupe_answer(&preloaded, sleeper->actor), difference);
+    return compare(sleeper, !was_woken, one, troupe_answer(&preloaded, sleeper->actor), difference);
 }
 
 static void use_cpus(int cpus)
@@ -216,11 +226,12 @@ static void make_short(struct sequence *sequence, int tries)
 {
     static struct sequence shorter;
     struct difference difference;
+    time_t until = time(NULL) + SHORTENING_S;
     for (int chunk = sequence->count / 2; chunk > 0; chunk = chunk > 1 && chunk < 4 ? 1 : chunk / 2) {
         bool has_changed;
         do {
             has_changed = false;
-            for (int at = sequence->count - chunk; at >= 0; at -= chunk) {
+            for (int at = sequence->count - chunk; at >= 0 && time(NULL) < until; at -= chunk) {
                 shorter = *sequence;
                 memmove(&shorter.step[at], &shorter.step[at + chunk],
                         sizeof(shorter.step[0]) * (size_t)(shorter.count - at - chunk));
@@ -253,13 +264,15 @@ static void report(struct sequence *sequence, const struct difference *differenc
         seen += again.at >= 0;
     }
     printf("%d of 10 runs differ\n", seen);
-    if (seen > 0) {
-        make_short(sequence, seen >= 9 ? 2 : seen >= 4 ? 6 : 20);
-        is_verbose = true;
-        differs(sequence, 20, &again);
+    if (seen > 0)
+        make_short(sequence, seen >= 10 ? 1 : seen >= 8 ? 2 : seen >= 4 ? 6 : 20);
+    print_sequence(sequence);
+    if (seen > 0 && differs(sequence, 40, &again)) {
+        step_print(&sequence->step[again.at - 1], text, sizeof(text));
+        printf("      step %d: %s\n      plain:     %s\n      preloaded: %s\n", again.at, text, again.plain,
+               again.preloaded);
     }
     is_verbose = was_verbose;
-    print_sequence(sequence);
 }
 
 /* ---- Rings ---------------------------------------------------------------------------------------------------------- */
@@ -296,10 +309,16 @@ static void count_rings(void)
 
 static struct sequence sequence;
 
+/* How much. */
+struct extent {
+    uint64_t steps, seconds;
+    bool is_one, goes_on;
+};
+
 static struct setting setting_of(uint64_t seed)
 {
     random_seed(seed ^ UINT64_C(0x5bd1e995));
-    struct setting setting = {.seed = seed, .polling = below(4) ? "always" : "auto"};
+    struct setting setting = {.seed = seed, .polling = below(6) ? "always" : "auto"};
     setting.actors = below(3) ? 2 : 3;
     setting.link_after = below(2) ? 0 : (int)below(5);
     setting.cpus = below(8) ? 1 : 2;
@@ -308,6 +327,7 @@ static struct setting setting_of(uint64_t seed)
 
 static bool load(const char *path)
 {
+    sequence.count = 0;
     char line[256];
     unsigned long long seed = 0;
     static char polling[16] = "always";
@@ -317,7 +337,7 @@ static bool load(const char *path)
         if (sscanf(line, "# actors=%d link_after=%d cpus=%d polling=%15s seed=%llu", &sequence.setting.actors,
                    &sequence.setting.link_after, &sequence.setting.cpus, polling, &seed) > 0)
             continue;
-        if (line[0] == '#' || line[0] == '\n')
+        if (line[0] < 'A' || line[0] > 'Z') /* comments, and what stands around a sequence in a report */
             continue;
         if (!step_parse(line, &sequence.step[sequence.count++]))
             return false;
@@ -358,31 +378,88 @@ static void act(int memory, int number)
     actor_run(shared, number);
 }
 
+/* One that is recorded, as often as it takes for what hangs on time as well. */
+static int replay(const char *path)
+{
+    struct difference difference;
+    if (!load(path)) {
+        fprintf(stderr, "differential: %s: no steps\n", path);
+        return 2;
+    }
+    if (!differs(&sequence, is_verbose ? 1 : REPLAYS, &difference))
+        return 0;
+    printf("%s:\n", path);
+    report(&sequence, &difference);
+    return 1;
+}
+
+static int run_random(uint64_t seed, const struct extent *extent)
+{
+    struct difference difference;
+    int status = 0;
+    time_t until = extent->seconds ? time(NULL) + (time_t)extent->seconds : 0;
+    for (uint64_t i = 0; extent->is_one ? i == 0 : until ? time(NULL) < until : figures.steps < extent->steps; i++) {
+        sequence.setting = setting_of(seed + i);
+        run(&sequence, true, &difference);
+        figures.cases++;
+        count_rings();
+        if (difference.at >= 0) {
+            report(&sequence, &difference);
+            count_rings();
+            status = 1;
+            if (!extent->goes_on)
+                return 1;
+        }
+    }
+    if (!extent->is_one && figures.ring * 8 < figures.kernel) {
+        printf("FAIL  differential: hardly anything took the rings\n");
+        status = 1;
+    }
+    return status;
+}
+
+static bool parse_extent(const char *text, struct extent *extent, uint64_t *seed)
+{
+    if (strncmp(text, "--steps=", 8) == 0)
+        extent->steps = strtoull(text + 8, NULL, 10);
+    else if (strncmp(text, "--seconds=", 10) == 0)
+        extent->seconds = strtoull(text + 10, NULL, 10);
+    else if (strncmp(text, "--seed=", 7) == 0)
+        *seed = strtoull(text + 7, NULL, 10);
+    else if (strncmp(text, "--only=", 7) == 0)
+        extent->is_one = (*seed = strtoull(text + 7, NULL, 10)) != 0;
+    else if (strcmp(text, "--keep-going") == 0)
+        extent->goes_on = true;
+    else if (strcmp(text, "--verbose") == 0)
+        is_verbose = true;
+    else
+        return false;
+    return true;
+}
+
+static void print_figures(void)
+{
+    printf(
+        "%llu steps of %llu sequences, %llu of them not compared to their end; %llu calls that slept; datagrams sent "
+        "by ring %llu, by kernel %llu\n",
+        (unsigned long long)figures.steps, (unsigned long long)figures.cases, (unsigned long long)figures.cut,
+        (unsigned long long)figures.asleep, (unsigned long long)figures.ring, (unsigned long long)figures.kernel);
+}
+
 int main(int argc, char **argv)
 {
-    uint64_t steps = 100000, seconds = 0, seed = (uint64_t)time(NULL) * 1000003 + (uint64_t)getpid();
-    const char *replay = NULL;
-    struct difference difference;
+    struct extent extent = {.steps = 100000};
+    uint64_t seed = (uint64_t)time(NULL) * 1000003 + (uint64_t)getpid();
     char base[] = "/tmp/hqq-differential-XXXXXX";
+    bool has_replay = false;
     if (argc == 4 && strcmp(argv[1], "--act") == 0)
         act(atoi(argv[2]), atoi(argv[3]));
-    bool is_one = false;
     for (int i = 1; i < argc; i++) {
+        bool is_replay = strncmp(argv[i], "--replay=", 9) == 0;
+        has_replay = has_replay || is_replay;
         if (strncmp(argv[i], "--preload=", 10) == 0)
             preloaded.preload = argv[i] + 10;
-        else if (strncmp(argv[i], "--steps=", 8) == 0)
-            steps = strtoull(argv[i] + 8, NULL, 10);
-        else if (strncmp(argv[i], "--seconds=", 10) == 0)
-            seconds = strtoull(argv[i] + 10, NULL, 10);
-        else if (strncmp(argv[i], "--seed=", 7) == 0)
-            seed = strtoull(argv[i] + 7, NULL, 10);
-        else if (strncmp(argv[i], "--only=", 7) == 0)
-            is_one = (seed = strtoull(argv[i] + 7, NULL, 10)) != 0;
-        else if (strncmp(argv[i], "--replay=", 9) == 0)
-            replay = argv[i] + 9;
-        else if (strcmp(argv[i], "--verbose") == 0)
-            is_verbose = true;
-        else
+        else if (!is_replay && !parse_extent(argv[i], &extent, &seed))
             return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -390,42 +467,16 @@ int main(int argc, char **argv)
     read_limit();
     make_folders(base);
     int status = 0;
-    time_t until = seconds ? time(NULL) + (time_t)seconds : 0;
-    printf("differential: seed %llu\n", (unsigned long long)seed);
-    if (replay && !load(replay)) {
-        fprintf(stderr, "differential: %s: no steps\n", replay);
-        status = 2;
-    } else if (replay || is_one) {
-        if (is_one)
-            sequence.setting = setting_of(seed);
-        run(&sequence, is_one, &difference);
-        if (difference.at >= 0) {
-            report(&sequence, &difference);
-            status = 1;
-        }
-    } else {
-        for (uint64_t i = 0; until ? time(NULL) < until : figures.steps < steps; i++) {
-            sequence.setting = setting_of(seed + i);
-            run(&sequence, true, &difference);
-            figures.cases++;
-            count_rings();
-            if (difference.at >= 0) {
-                report(&sequence, &difference);
-                status = 1;
-                break;
-            }
-        }
-        if (status == 0 && figures.ring * 4 < figures.kernel) {
-            printf("FAIL  differential: hardly anything took the rings\n");
-            status = 1;
-        }
+    for (int i = 1; i < argc && has_replay; i++) {
+        if (strncmp(argv[i], "--replay=", 9) == 0 && status == 0)
+            status = replay(argv[i] + 9);
     }
-    printf(
-        "%llu steps of %llu sequences, %llu of them not compared to their end; %llu calls that slept; datagrams sent "
-        "by ring %llu, by kernel %llu\n",
-        (unsigned long long)figures.steps, (unsigned long long)figures.cases, (unsigned long long)figures.cut,
-        (unsigned long long)figures.asleep, (unsigned long long)figures.ring, (unsigned long long)figures.kernel);
+    if (!has_replay) {
+        printf("differential: seed %llu\n", (unsigned long long)seed);
+        status = run_random(seed, &extent);
+    }
     count_rings();
+    print_figures();
     rmdir(preloaded.report);
     rmdir(base);
     return status;

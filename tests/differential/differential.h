@@ -130,13 +130,13 @@ struct troupe {
 void troupe_begin(struct troupe *troupe, int actors, const char *polling, int link_after);
 void troupe_end(struct troupe *troupe);
 
-/* The answer; NULL: there is none, as the actor has died or hangs. */
-const struct result *troupe_ask(struct troupe *troupe, const struct step *step);
-/* The same in parts: asks, and waits until the call is asleep or over; whether it is over by then; waits. */
+void troupe_ask(struct troupe *troupe, const struct step *step);
+/* Asks, and waits until the call is asleep or over. */
 void troupe_ask_asleep(struct troupe *troupe, const struct step *step);
 bool troupe_is_over(struct troupe *troupe, int actor, int patience_ms);
 bool troupe_sleeps(const struct troupe *troupe, int actor);
 void troupe_interrupt(struct troupe *troupe, int actor);
+/* NULL: there is none, as the actor has died or hangs. */
 const struct result *troupe_answer(struct troupe *troupe, int actor);
 
 /* ---- Calls (calls_*.c): run in the actor ---------------------------------------------------------------------------- */
@@ -169,9 +169,12 @@ struct object {
     int send_room;
     int unread_bytes; /* sent by it */
     int peek_offset;
-    int first, count; /* of the queue */
+    unsigned takers;    /* actors that have received on it since it came to be shared */
+    int first, count;   /* of the queue */
+    bool has_been_used; /* is bound, connected or has sent */
+    bool is_split;      /* two processes came to have it before that, and do not know of each other's sends */
     struct unread {
-        int sender, bytes;
+        int sender, actor, bytes;
     } queue[QUEUE_MAX];
 };
 
@@ -191,8 +194,9 @@ bool model_allows(struct model *model, const struct step *step);
 /* How long the preloaded troupe may take to notice what has happened before. */
 bool model_wants_pause(struct model *model, const struct step *step);
 void model_note(struct model *model, const struct step *step, const struct result *plain);
-/* Takes out of both answers what may differ. False: nothing that follows can be compared. */
-bool model_even_out(struct model *model, const struct step *step, struct result *plain, struct result *preloaded);
+/* False: what follows this step, if not its answers, may differ. */
+bool model_can_compare(const struct step *step, bool is_interrupted, const struct result *plain,
+                       const struct result *preloaded);
 
 /* ---- Generating (generate.c) ---------------------------------------------------------------------------------------- */
 

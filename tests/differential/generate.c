@@ -144,8 +144,12 @@ static int a_room(void)
     }
 }
 
+static bool is_usual; /* what a ring can carry is sent */
+
 static int send_flags(void)
 {
+    if (is_usual)
+        return one_in(3) ? MSG_DONTWAIT : 0;
     return (one_in(3) ? MSG_DONTWAIT : 0) | (one_in(8) ? MSG_NOSIGNAL : 0) | (one_in(30) ? MSG_EOR : 0) |
            (one_in(30) ? MSG_MORE : 0) | (one_in(30) ? MSG_CONFIRM : 0) | (one_in(60) ? MSG_DONTROUTE : 0);
 }
@@ -160,11 +164,11 @@ static int receive_flags(void)
 static void push_send(struct generator *generator, const struct end *from, int name)
 {
     int length = a_length(), kind = (int)below(name < 0 ? 10 : 6);
-    if (name >= 0 && name < 2 && one_in(20))
+    if (name >= 0 && name < 2 && !is_usual && one_in(20))
         name += PATHS + 3;
     if (kind == 0)
         PUSH(from->actor, STEP_sendmsg, from->slot, length, send_flags(), name, between(0, 4),
-             one_in(6) ? between(1, 4) : 0);
+             !is_usual && one_in(5) ? between(1, 4) : 0);
     else if (kind == 1)
         PUSH(from->actor, STEP_sendmmsg, from->slot, length, send_flags(), name, between(1, 4));
     else if (name >= 0)
@@ -250,12 +254,29 @@ static bool find_pair(struct generator *generator, struct end *ret_from, struct 
     return true;
 }
 
+/* One that was shut down is closed, and another takes its place. */
+static bool push_renewal(struct generator *generator, const struct end *at)
+{
+    const struct object *old = &generator->model->object[at->number];
+    if (!old->is_odd || one_in(3))
+        return false;
+    PUSH(at->actor, STEP_drain, at->slot);
+    PUSH(at->actor, STEP_close, at->slot);
+    PUSH(at->actor, STEP_socket, at->slot, 0);
+    if (old->name >= 0 && old->name < PATHS)
+        PUSH(at->actor, STEP_unlink, old->name);
+    if (old->name >= 0)
+        PUSH(at->actor, STEP_bind, at->slot, old->name);
+    return true;
+}
+
 static void push_burst(struct generator *generator)
 {
     struct end from, to;
     int name, count = one_in(3) ? between(1, generator->model->limit) : between(1, 4);
-    if (!find_pair(generator, &from, &to, &name))
+    if (!find_pair(generator, &from, &to, &name) || push_renewal(generator, &from) || push_renewal(generator, &to))
         return;
+    is_usual = !one_in(4);
     for (int i = 0; i < count; i++) {
         push_send(generator, &from, name);
         if (one_in(4))
@@ -263,12 +284,16 @@ static void push_burst(struct generator *generator)
         if (one_in(8))
             push_look(generator, one_in(3) ? &from : &to);
     }
-    count += one_in(3);
+    is_usual = false;
     for (int i = 0; i < count && !one_in(12); i++) {
         push_receive(generator, &to);
         if (one_in(8))
             push_look(generator, &to);
     }
+    if (!one_in(3)) /* who sees its queue empty gets what follows by the ring */
+        PUSH(to.actor, STEP_drain, to.slot);
+    else if (one_in(2))
+        PUSH(to.actor, STEP_recv, to.slot, 64, MSG_DONTWAIT);
 }
 
 /* Ends that are to have channels: datagrams to and fro, and time. */
@@ -276,7 +301,7 @@ static void push_warm_up(struct generator *generator)
 {
     struct end from, to;
     int name;
-    if (!find_pair(generator, &from, &to, &name))
+    if (!find_pair(generator, &from, &to, &name) || push_renewal(generator, &from) || push_renewal(generator, &to))
         return;
     int back = generator->model->object[from.number].name;
     for (int i = 0; i < 8; i++) {
@@ -407,7 +432,8 @@ static void push_odd(struct generator *generator)
         PUSH(actor, STEP_disconnect, slot);
         break;
     case 11:
-        PUSH(actor, STEP_shutdown, slot, between(0, 2));
+        if (one_in(2))
+            PUSH(actor, STEP_shutdown, slot, between(0, 2));
         break;
     case 12:
         PUSH(actor, STEP_unlink, a_name());
@@ -517,11 +543,11 @@ void generate_next(struct generator *generator, struct step *ret_step)
     while (generator->next == generator->waiting) {
         generator->next = generator->waiting = 0;
         uint64_t turn = below(100);
-        if (turn < 45)
+        if (turn < 50)
             push_burst(generator);
-        else if (turn < 58)
+        else if (turn < 63)
             push_warm_up(generator);
-        else if (turn < 64)
+        else if (turn < 70)
             push_sleep(generator);
         else
             push_odd(generator);

@@ -47,7 +47,7 @@ static int name_in(const struct step *step)
     case STEP_sendmmsg:
         return step->arg[3];
     case STEP_badsend:
-        return step->arg[2];
+        return step->arg[1] == 1 || step->arg[1] == 3 || step->arg[1] == 12 || step->arg[1] == 13 ? step->arg[2] : -1;
     default:
         return -1;
     }
@@ -68,6 +68,12 @@ static struct object *receiver_of(struct model *model, const struct step *step)
     const struct object *sender = object_at(model, step, step->arg[0]);
     int name = name_in(step), at = name >= 0 ? model->at[canonical(name)] : sender ? sender->peer : 0;
     return at > 0 && model->object[at].is_open ? &model->object[at] : NULL;
+}
+
+static bool is_look(const struct step *step)
+{
+    return step->kind == STEP_drain || step->kind == STEP_badrecv ||
+           (step->kind >= STEP_poll && step->kind <= STEP_epollwait) || step->kind == STEP_fionread;
 }
 
 static bool is_shared(const struct model *model, int number)
@@ -95,6 +101,15 @@ static bool allows_send(struct model *model, const struct step *step)
 {
     const struct object *sender = object_at(model, step, step->arg[0]);
     const struct object *receiver = receiver_of(model, step);
+    if (step->kind == STEP_badsend && sender && sender->peer && !receiver && name_in(step) < 0)
+        return false; /* which of two errors comes first */
+    /* an answer goes to who sent, though its path be another socket's by now */
+    if (sender && sender->name >= 0 && model->at[sender->name] > 0 &&
+        model->at[sender->name] != number_of(model, sender))
+        return false;
+    /* the old peer's refusal, which the next send() is to get, may have been met */
+    if (sender && sender->peer && !model->object[sender->peer].is_open && name_in(step) >= PATHS)
+        return false;
     if (!sender || !receiver)
         return true;
     int batch = step->kind == STEP_sendmmsg ? step->arg[4] : 1;
@@ -103,7 +118,8 @@ static bool allows_send(struct model *model, const struct step *step)
         sender->unread_bytes + (batch - 1) * charge_of(length) > sender->send_room - 2048)
         return false;
     for (int i = 0; i < receiver->count; i++) {
-        if (receiver->queue[(receiver->first + i) % QUEUE_MAX].sender != number_of(model, sender))
+        const struct unread *unread = &receiver->queue[(receiver->first + i) % QUEUE_MAX];
+        if (unread->sender != number_of(model, sender) || (sender->is_split && unread->actor != step->actor))
             return false;
     }
     return true;
@@ -126,6 +142,22 @@ static bool allows_receive(struct model *model, const struct step *step)
     bool is_odd = own->peek_offset >= 0 || own->is_odd;
     return (flags_of(step) & MSG_DONTWAIT) || own->is_nonblocking || own->has_receive_timeout ||
            (own->count >= wanted && !is_odd && !(wanted > 1 && (flags_of(step) & MSG_PEEK)));
+}
+
+/* What a ring holds reaches a process that comes to share the socket with the sender's next datagram. */
+static bool shows_to(const struct model *model, int number, int actor)
+{
+    const struct object *own = &model->object[number];
+    return number == 0 || own->count == 0 || (own->takers & 1u << actor) || !is_shared(model, number);
+}
+
+static bool all_show_to(const struct model *model, int actor)
+{
+    for (int i = 0; i < SLOTS; i++) {
+        if (!shows_to(model, model->slot[actor][i], actor))
+            return false;
+    }
+    return true;
 }
 
 /* A socket is writable later where its receiver may hold more. */
@@ -172,6 +204,8 @@ bool model_allows(struct model *model, const struct step *step)
         return false;
     if (is_send(step))
         return allows_send(model, step);
+    if ((is_receive(step) || is_look(step)) && !all_show_to(model, step->actor))
+        return false;
     if (is_receive(step))
         return allows_receive(model, step);
     /* what one of two processes that share a socket changes is noticed late by the other */
@@ -220,13 +254,13 @@ bool model_wants_pause(struct model *model, const struct step *step)
     return true;
 }
 
-bool model_even_out(struct model *model, const struct step *step, struct result *plain, struct result *preloaded)
+bool model_can_compare(const struct step *step, bool is_interrupted, const struct result *plain,
+                       const struct result *preloaded)
 {
-    (void)model;
     if (is_send(step) && plain->error == EAGAIN && preloaded->value >= 0)
         return false; /* more fits into a ring */
-    if (is_receive(step) && plain->value < 0)
-        plain->stamp = preloaded->stamp = 0;
+    if (step->kind == STEP_recvmmsg && is_interrupted)
+        return false; /* the kernel keeps the signal that ended it for the next call */
     return true;
 }
 
@@ -242,13 +276,13 @@ static void take(struct model *model, struct object *own, int count)
     }
 }
 
-static void put(struct model *model, struct object *sender, struct object *receiver, int length)
+static void put(struct model *model, struct object *sender, int actor, struct object *receiver, int length)
 {
     if (!sender || !receiver || receiver->count >= QUEUE_MAX)
         return;
     int bytes = charge_of(length);
     receiver->queue[(receiver->first + receiver->count++) % QUEUE_MAX] =
-        (struct unread){.sender = number_of(model, sender), .bytes = bytes};
+        (struct unread){.sender = number_of(model, sender), .actor = actor, .bytes = bytes};
     sender->unread_bytes += bytes;
 }
 
@@ -318,6 +352,9 @@ static void note_fork(struct model *model, const struct step *step)
     for (int i = 0; i < SLOTS; i++) {
         model->slot[child][i] = model->slot[step->actor][i];
         model->object[model->slot[child][i]].users++;
+        model->object[model->slot[child][i]].takers = 0;
+        if (!model->object[model->slot[child][i]].has_been_used)
+            model->object[model->slot[child][i]].is_split = true;
     }
 }
 
@@ -341,10 +378,15 @@ void model_note(struct model *model, const struct step *step, const struct resul
         moved(model, step->actor);
     if (!own)
         return;
-    if (is_send(step) && is_good) {
+    if (is_good && (is_send(step) || (step->kind >= STEP_bind && step->kind <= STEP_connect)))
+        own->has_been_used = true;
+    bool sends_nothing = step->kind == STEP_writev && (step->arg[1] <= 0 || step->arg[2] == 4);
+    if (is_send(step) && is_good && !sends_nothing) {
         for (int i = 0; i < (step->kind == STEP_sendmmsg ? plain->value : 1); i++)
-            put(model, own, receiver_of(model, step), step->kind == STEP_badsend ? 24 : step->arg[1]);
+            put(model, own, step->actor, receiver_of(model, step), step->kind == STEP_badsend ? 24 : step->arg[1]);
     }
+    if ((is_receive(step) && plain->value != 0) || step->kind == STEP_drain)
+        own->takers |= 1u << step->actor;
     if (is_receive(step))
         note_receive(model, own, step, plain);
     if (!is_good && step->kind == STEP_drain)
@@ -381,6 +423,9 @@ void model_note(struct model *model, const struct step *step, const struct resul
             release(model, step->actor, step->arg[1]);
             model->slot[step->actor][step->arg[1]] = number_of(model, own);
         }
+        break;
+    case STEP_shutdown:
+        own->is_odd = true;
         break;
     case STEP_nonblock:
         own->is_nonblocking = step->arg[1];

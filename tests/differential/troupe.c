@@ -147,10 +147,9 @@ const struct result *troupe_answer(struct troupe *troupe, int actor)
     return await(box, PATIENCE_MS) ? &box->result : NULL;
 }
 
-const struct result *troupe_ask(struct troupe *troupe, const struct step *step)
+void troupe_ask(struct troupe *troupe, const struct step *step)
 {
     ask(troupe, step);
-    return troupe_answer(troupe, step->actor);
 }
 
 /* Of /proc: the number of the system call that it is in, or "running". */
