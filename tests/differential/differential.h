@@ -205,7 +205,8 @@ void random_seed(uint64_t seed);
 
 struct generator {
     int actors; /* from the beginning */
-    int alive;
+    int warmed_from, warmed_to;
+    int from, to;      /* sockets that mostly talk, so that channels open and are used; 0: none */
     int waiting, next; /* steps that are to come first */
     struct step queue[4096];
     struct model *model;

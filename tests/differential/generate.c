@@ -93,7 +93,7 @@ static bool is_set(const struct model *model, int number)
 
 static bool find_holder(const struct generator *generator, int number, struct end *ret_end)
 {
-    for (int i = 0; i < ACTORS * SLOTS; i++) {
+    for (int i = 0; number != 0 && i < ACTORS * SLOTS; i++) {
         if (generator->model->slot[i / SLOTS][i % SLOTS] == number) {
             *ret_end = (struct end){i / SLOTS, i % SLOTS, number};
             return true;
@@ -238,20 +238,38 @@ static void push_look(struct generator *generator, const struct end *at)
     }
 }
 
-/* From whom and to whom: the name, or -1 for the peer. */
-static bool find_pair(struct generator *generator, struct end *ret_from, struct end *ret_to, int *ret_name)
+static bool find_any_pair(const struct generator *generator, struct end *ret_from, struct end *ret_to)
 {
     const struct model *model = generator->model;
     if (!find_end(generator, is_socket, ret_from))
         return false;
     int peer = model->object[ret_from->number].peer;
-    *ret_name = -1;
     if (peer > 0 && !one_in(4))
         return find_holder(generator, peer, ret_to);
-    if (!find_end(generator, is_named, ret_to))
-        return false;
-    *ret_name = model->object[ret_to->number].name;
-    return true;
+    return find_end(generator, is_named, ret_to);
+}
+
+/* From whom and to whom: the name, or -1 for the peer. */
+static bool find_pair(struct generator *generator, struct end *ret_from, struct end *ret_to, int *ret_name)
+{
+    const struct model *model = generator->model;
+    bool has_usual = find_holder(generator, generator->from, ret_from) && find_holder(generator, generator->to, ret_to);
+    if (!has_usual || one_in(8)) {
+        if (!find_any_pair(generator, ret_from, ret_to))
+            return false;
+        if ((!has_usual || one_in(3)) && ret_from->actor != PLAIN && ret_to->actor != PLAIN &&
+            ret_from->actor != ret_to->actor) {
+            generator->from = ret_from->number;
+            generator->to = ret_to->number;
+        }
+    } else if (one_in(4) && is_named(model, generator->from)) {
+        struct end swapped = *ret_from;
+        *ret_from = *ret_to;
+        *ret_to = swapped;
+    }
+    bool is_peer = model->object[ret_from->number].peer == ret_to->number;
+    *ret_name = is_peer && !one_in(4) ? -1 : model->object[ret_to->number].name;
+    return is_peer || is_named(model, ret_to->number);
 }
 
 /* One that was shut down is closed, and another takes its place. */
@@ -294,6 +312,8 @@ static void push_burst(struct generator *generator)
         PUSH(to.actor, STEP_drain, to.slot);
     else if (one_in(2))
         PUSH(to.actor, STEP_recv, to.slot, 64, MSG_DONTWAIT);
+    if (one_in(6))
+        PUSH(to.actor, STEP_pause, 400);
 }
 
 /* Ends that are to have channels: datagrams to and fro, and time. */
@@ -304,7 +324,7 @@ static void push_warm_up(struct generator *generator)
     if (!find_pair(generator, &from, &to, &name) || push_renewal(generator, &from) || push_renewal(generator, &to))
         return;
     int back = generator->model->object[from.number].name;
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 6; i++) {
         if (name < 0)
             PUSH(from.actor, STEP_send, from.slot, 16, 0);
         else
@@ -315,7 +335,7 @@ static void push_warm_up(struct generator *generator)
             PUSH(from.actor, STEP_recv, from.slot, 64, MSG_DONTWAIT);
         }
         PUSH(to.actor, STEP_recv, to.slot, 64, MSG_DONTWAIT);
-        PUSH(to.actor, STEP_pause, 300);
+        PUSH(to.actor, STEP_pause, 600);
     }
 }
 
@@ -326,8 +346,13 @@ static void push_sleep(struct generator *generator)
     int name, ms = 20000;
     if (!find_pair(generator, &from, &to, &name) || from.actor == to.actor)
         return;
+    const struct object *own = &generator->model->object[to.number];
     PUSH(to.actor, STEP_drain, to.slot);
-    switch (below(6)) {
+    if (own->has_receive_timeout && !one_in(4))
+        PUSH(to.actor, STEP_setsockopt, to.slot, SO_RCVTIMEO, 0);
+    if (own->is_nonblocking && one_in(3))
+        PUSH(to.actor, STEP_nonblock, to.slot, 0, 0);
+    switch (below(own->is_nonblocking ? 4 : 6)) {
     case 0:
         PUSH(to.actor, STEP_poll, to.slot, POLLIN | (one_in(4) ? POLLRDHUP : 0), ms);
         break;
@@ -340,8 +365,16 @@ static void push_sleep(struct generator *generator)
             break;
         }
         /* fallthrough */
+    case 3:
+        if (own->is_nonblocking) {
+            PUSH(to.actor, STEP_poll, to.slot, POLLIN, ms);
+            break;
+        }
+        /* fallthrough */
     default:
         push_receive(generator, &to);
+        if (generator->queue[generator->waiting - 1].kind <= STEP_recvmsg)
+            generator->queue[generator->waiting - 1].arg[2] &= ~MSG_DONTWAIT;
     }
     generator->queue[generator->waiting - 1].is_asleep = true;
     if (one_in(6))
@@ -517,7 +550,8 @@ static void push_odd(struct generator *generator)
 
 void generate_begin(struct generator *generator, struct model *model, int actors)
 {
-    generator->waiting = generator->next = 0;
+    generator->waiting = generator->next = generator->from = generator->to = 0;
+    generator->warmed_from = generator->warmed_to = 0;
     generator->model = model;
     generator->actors = actors;
     int names[3] = {PICK(0, 1, 5), PICK(2, 6), PICK(3, 7)};
@@ -543,11 +577,16 @@ void generate_next(struct generator *generator, struct step *ret_step)
     while (generator->next == generator->waiting) {
         generator->next = generator->waiting = 0;
         uint64_t turn = below(100);
-        if (turn < 50)
-            push_burst(generator);
-        else if (turn < 63)
+        bool is_new = generator->from != generator->warmed_from || generator->to != generator->warmed_to;
+        if (is_new && one_in(2)) {
             push_warm_up(generator);
-        else if (turn < 70)
+            generator->warmed_from = generator->from;
+            generator->warmed_to = generator->to;
+        } else if (turn < 60)
+            push_burst(generator);
+        else if (turn < 64)
+            push_warm_up(generator);
+        else if (turn < 74)
             push_sleep(generator);
         else
             push_odd(generator);
