@@ -313,6 +313,18 @@ void hqq_destinations_request_drain(struct hqq_endpoint *endpoint, uint64_t send
     }
 }
 
+/* What the kernel has let through before says nothing: whom a socket takes datagrams from changes as it connects. */
+static void want_kernel_send(struct hqq_endpoint *endpoint, const struct sockaddr *address, socklen_t length)
+{
+    const int indices[] = {-1, (int)bucket_of(address, length)};
+    for (int i = 0; i < 2; i++) {
+        for (struct hqq_destination *at = chain(endpoint, indices[i]); at; at = at->next) {
+            if (has_name(at, address, length))
+                hqq_store32_relaxed(&at->kernel_run, 0);
+        }
+    }
+}
+
 void hqq_destinations_add_reply(struct hqq_endpoint *endpoint, struct hqq_channel *channel)
 {
     const struct sockaddr *address = (const struct sockaddr *)(const void *)&channel->name;
@@ -328,6 +340,7 @@ void hqq_destinations_add_reply(struct hqq_endpoint *endpoint, struct hqq_channe
     if (peer.file.number != 0 && place.inode.number != 0 && !hqq_inode_is_same(&peer.file, &place.inode))
         return;
     channel->peer_inode = place.inode;
+    want_kernel_send(endpoint, address, length);
     hqq_channel_hold(channel);
     channel->validated_next = endpoint->replies;
     endpoint->replies = channel;
