@@ -109,6 +109,10 @@ static bool perform(const struct step *step, struct difference *difference)
 {
     if (model_wants_pause(&model, step))
         usleep(3000);
+    if (step->kind == STEP_restart) {
+        troupe_restart(&plain, step->actor);
+        troupe_restart(&preloaded, step->actor);
+    }
     troupe_ask(&plain, step);
     bool is_stuck = !troupe_is_over(&plain, step->actor, 30) && troupe_sleeps(&plain, step->actor);
     if (is_stuck)

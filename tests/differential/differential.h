@@ -65,6 +65,7 @@
     X(getsockname, "slot")                                                                                             \
     X(getpeername, "slot")                                                                                             \
     X(fork, "actor")                                                                                                   \
+    X(restart, "unused")                                                                                               \
     X(pause, "us")
 
 enum step_kind {
@@ -125,10 +126,14 @@ struct troupe {
     int memory;
     const char *preload; /* NULL: none */
     char folder[64], report[64];
+    const char *polling;
+    int link_after;
 };
 
 void troupe_begin(struct troupe *troupe, int actors, const char *polling, int link_after);
 void troupe_end(struct troupe *troupe);
+/* Kills an actor, and begins another in its place. */
+void troupe_restart(struct troupe *troupe, int actor);
 
 void troupe_ask(struct troupe *troupe, const struct step *step);
 /* Asks, and waits until the call is asleep or over. */
@@ -182,7 +187,7 @@ struct model {
     int slot[ACTORS][SLOTS]; /* object; 0: none */
     int at[NAMES];           /* object; 0: none, -1: a file that no socket has */
     bool has_moved[ACTORS];  /* what a name leads to has changed since, by somebody else */
-    bool exists[ACTORS];
+    bool exists[ACTORS], is_forked;
     int limit; /* of unread datagrams of a socket */
     int objects;
     struct object object[SOCKETS_MAX];

@@ -534,6 +534,13 @@ static void push_odd(struct generator *generator)
             PUSH(actor, STEP_fork, between(3, ACTORS - 1));
         break;
     case 36:
+        if (one_in(4)) {
+            int name = a_name();
+            PUSH(actor, STEP_restart, 0);
+            PUSH(actor, STEP_socket, 0, 0);
+            PUSH(actor, STEP_unlink, name);
+            PUSH(actor, STEP_bind, 0, name);
+        }
         PUSH(actor, STEP_drain, slot);
         break;
     default: {

@@ -195,6 +195,19 @@ static bool allows_option(const struct object *own, const struct step *step)
     }
 }
 
+/* What a server at an abstract name has not read goes to the next one, and what its children shared comes late. */
+static bool allows_restart(const struct model *model, int actor)
+{
+    if (model->is_forked)
+        return false;
+    for (int i = 0; i < SLOTS; i++) {
+        const struct object *own = &model->object[model->slot[actor][i]];
+        if (model->slot[actor][i] && own->count > 0 && own->name >= PATHS)
+            return false;
+    }
+    return true;
+}
+
 bool model_allows(struct model *model, const struct step *step)
 {
     if (!model->exists[step->actor])
@@ -221,6 +234,8 @@ bool model_allows(struct model *model, const struct step *step)
         return !own;
     case STEP_dup:
         return own && !object_at(model, step, step->arg[1]);
+    case STEP_restart:
+        return allows_restart(model, step->actor);
     case STEP_fork:
         return !model->exists[step->arg[0]];
     case STEP_bind:
@@ -348,7 +363,7 @@ static void note_option(struct object *own, const struct step *step)
 static void note_fork(struct model *model, const struct step *step)
 {
     int child = step->arg[0];
-    model->exists[child] = true;
+    model->exists[child] = model->is_forked = true;
     for (int i = 0; i < SLOTS; i++) {
         model->slot[child][i] = model->slot[step->actor][i];
         model->object[model->slot[child][i]].users++;
@@ -368,6 +383,9 @@ void model_note(struct model *model, const struct step *step, const struct resul
         create(model, step, false);
     else if (step->kind == STEP_fork && is_good)
         note_fork(model, step);
+    else if (step->kind == STEP_restart)
+        for (int i = 0; i < SLOTS; i++)
+            release(model, step->actor, i);
     else if (step->kind == STEP_unlink && is_good)
         model->at[canonical(step->arg[0])] = 0;
     if (step->kind == STEP_rename && is_good && canonical(step->arg[0]) != canonical(step->arg[1])) {

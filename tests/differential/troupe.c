@@ -36,12 +36,12 @@ static int64_t now_ms(void)
 
 /* ---- Beginning and end ---------------------------------------------------------------------------------------------- */
 
-static void execute(const struct troupe *troupe, int number, const char *polling, int link_after)
+static void execute(const struct troupe *troupe, int number)
 {
     char numbers[2][16], after[16], paths[160];
     snprintf(numbers[0], sizeof(numbers[0]), "%d", troupe->memory);
     snprintf(numbers[1], sizeof(numbers[1]), "%d", number);
-    snprintf(after, sizeof(after), "%d", link_after);
+    snprintf(after, sizeof(after), "%d", troupe->link_after);
     snprintf(paths, sizeof(paths), "%s/*:@%s*", troupe->folder, troupe->folder + strlen("/tmp/"));
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     fcntl(troupe->memory, F_SETFD, 0);
@@ -49,7 +49,7 @@ static void execute(const struct troupe *troupe, int number, const char *polling
     if (troupe->preload && number != PLAIN) {
         setenv("LD_PRELOAD", troupe->preload, 1);
         setenv("HQQ_PATHS", paths, 1);
-        setenv("HQQ_POLLING", polling, 1);
+        setenv("HQQ_POLLING", troupe->polling, 1);
         setenv("HQQ_LINK_AFTER", after, 1);
         setenv("HQQ_REPORT", troupe->report, 1);
     }
@@ -71,6 +71,20 @@ static void empty_folder(const char *path)
     closedir(folder);
 }
 
+static void start(struct troupe *troupe, int actor)
+{
+    pid_t child = fork();
+    if (child == 0)
+        execute(troupe, actor);
+    if (child < 0)
+        give_up("fork");
+    int64_t until = now_ms() + PATIENCE_MS;
+    while (atomic_load(&troupe->stage->box[actor].pid) == 0 && now_ms() < until)
+        usleep(50);
+    if (atomic_load(&troupe->stage->box[actor].pid) == 0)
+        give_up("an actor does not begin");
+}
+
 void troupe_begin(struct troupe *troupe, int actors, const char *polling, int link_after)
 {
     mkdir(troupe->folder, 0700);
@@ -85,18 +99,32 @@ void troupe_begin(struct troupe *troupe, int actors, const char *polling, int li
     }
     memset(troupe->stage, 0, sizeof(*troupe->stage));
     snprintf(troupe->stage->folder, sizeof(troupe->stage->folder), "%s", troupe->folder);
-    for (int i = 0; i < actors; i++) {
-        pid_t child = fork();
-        if (child == 0)
-            execute(troupe, i, polling, link_after);
-        if (child < 0)
-            give_up("fork");
-        int64_t until = now_ms() + PATIENCE_MS;
-        while (atomic_load(&troupe->stage->box[i].pid) == 0 && now_ms() < until)
-            usleep(50);
-        if (atomic_load(&troupe->stage->box[i].pid) == 0)
-            give_up("an actor does not begin");
+    troupe->polling = polling;
+    troupe->link_after = link_after;
+    for (int i = 0; i < actors; i++)
+        start(troupe, i);
+}
+
+/* It is gone for good, whoever its parent is. */
+static void end_actor(struct box *box)
+{
+    pid_t pid = box->pid;
+    if (pid <= 0)
+        return;
+    kill(pid, SIGKILL);
+    while (waitpid(pid, NULL, 0) < 0 && (errno == EINTR || errno == ECHILD)) {
+        if (errno == ECHILD && kill(pid, 0) != 0)
+            break;
+        usleep(100);
     }
+}
+
+void troupe_restart(struct troupe *troupe, int actor)
+{
+    struct box *box = &troupe->stage->box[actor];
+    end_actor(box);
+    memset(box, 0, sizeof(*box));
+    start(troupe, actor);
 }
 
 void troupe_end(struct troupe *troupe)
@@ -105,14 +133,8 @@ void troupe_end(struct troupe *troupe)
         if (troupe->stage->box[i].pid > 0)
             kill(troupe->stage->box[i].pid, SIGKILL);
     }
-    for (int i = 0; i < ACTORS; i++) {
-        pid_t pid = troupe->stage->box[i].pid;
-        while (pid > 0 && waitpid(pid, NULL, 0) < 0 && (errno == EINTR || errno == ECHILD)) {
-            if (errno == ECHILD && kill(pid, 0) != 0)
-                break; /* its parent's, and gone */
-            usleep(100);
-        }
-    }
+    for (int i = 0; i < ACTORS; i++)
+        end_actor(&troupe->stage->box[i]);
     empty_folder(troupe->folder);
     rmdir(troupe->folder);
 }
