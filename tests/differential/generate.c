@@ -421,8 +421,8 @@ static void push_option(struct generator *generator, int actor, int slot)
         PUSH(actor, STEP_setsockopt, slot, SO_PEEK_OFF, PICK(-1, -1, 0, 3));
         break;
     default:
-        PUSH(actor, STEP_setsockopt, slot, PICK(SO_RCVBUF, SO_KEEPALIVE, SO_RCVLOWAT, SO_BROADCAST, SO_PRIORITY, 999),
-             1);
+        PUSH(actor, STEP_setsockopt, slot,
+             PICK(SO_TIMESTAMP, SO_RCVBUF, SO_KEEPALIVE, SO_RCVLOWAT, SO_BROADCAST, SO_PRIORITY, 999), 1);
     }
 }
 

@@ -187,7 +187,7 @@ static bool allows_option(const struct object *own, const struct step *step)
     case SO_PEEK_OFF: /* does not apply to what a ring held before it was set */
         return own->count == 0;
     case SO_PASSCRED: /* names a sender that has none */
-        return own->count == 0 && own->unread_bytes == 0;
+        return own->unread_bytes == 0;
     case SO_SNDBUF:
         return own->unread_bytes == 0;
     default:
