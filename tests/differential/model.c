@@ -208,6 +208,12 @@ static bool allows_restart(const struct model *model, int actor)
     return true;
 }
 
+/* What the ring of one that leaves a shared socket holds comes behind what the kernel's queue has. */
+static bool allows_close(const struct model *model, const struct object *own)
+{
+    return !own || own->count == 0 || !is_shared(model, number_of(model, own));
+}
+
 bool model_allows(struct model *model, const struct step *step)
 {
     if (!model->exists[step->actor])
@@ -232,6 +238,10 @@ bool model_allows(struct model *model, const struct step *step)
     case STEP_socket:
     case STEP_epoll:
         return !own;
+    case STEP_close:
+        return allows_close(model, own);
+    case STEP_dup2:
+        return allows_close(model, object_at(model, step, step->arg[1]));
     case STEP_dup:
         return own && !object_at(model, step, step->arg[1]);
     case STEP_restart:
