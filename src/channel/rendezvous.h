@@ -36,8 +36,8 @@ void hqq_rendezvous_unlink(int listener, const struct hqq_rule *rule);
 /* A listening descriptor, to be reserved, or -errno. */
 int hqq_rendezvous_listen(const struct hqq_place *place);
 
-/* What the socket at a path was bound to, and so what the kernel calls it; -errno, as EPERM if it is connected elsewhere: ret_name
- * is as it was. Asks by a socket that is connected there for an instant, which nobody sees. */
+/* What the socket at a path was bound to, and so what the kernel calls it; -errno, as EPERM if it is connected elsewhere:
+ * ret_name is as it was. Asks by a socket that is connected there for an instant, which nobody sees. */
 int hqq_rendezvous_bound_name(const struct sockaddr_un *name, socklen_t length, struct sockaddr_storage *ret_name,
                               socklen_t *ret_length);
 

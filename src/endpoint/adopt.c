@@ -81,7 +81,10 @@ static void note_bound(struct hqq_endpoint *endpoint, const struct sockaddr_un *
     bool has_lock = hqq_endpoint_begin_change(endpoint);
     if (endpoint->name_length == 0) {
         bool has_send = hqq_lock_take(&endpoint->send_lock);
+        const struct hqq_inode peer = endpoint->peer ? endpoint->peer->inode : (struct hqq_inode){0};
         hqq_destinations_forget_all(endpoint);
+        if (endpoint->peer) /* a connection leads where it led */
+            endpoint->peer->inode = peer;
         hqq_ownership_note_change(endpoint);
         if (has_send)
             hqq_lock_give(&endpoint->send_lock);

@@ -150,7 +150,8 @@ static bool is_offered(enum hqq_progress progress)
     return progress == HQQ_PROGRESS_OFFERED || progress == HQQ_PROGRESS_CHALLENGED;
 }
 
-/* One socket has one channel to a receiver, or the two would have no order: what another name of it has on offer is given up. */
+/* One socket has one channel to a receiver, or the two would have no order: what another name of it has on offer is
+ * given up. */
 static void give_up_offer(struct hqq_endpoint *endpoint, const struct hqq_destination *destination)
 {
     struct hqq_destination *other = hqq_destination_is_path(destination)
@@ -196,8 +197,8 @@ static int make_key(struct hqq_endpoint *endpoint, struct hqq_destination *desti
     return hqq_reserved_take(key, &destination->key_fd, &endpoint->send_lock) >= 0 ? 0 : -EMFILE;
 }
 
-/* As the kernel will tell it: what the peer was bound to. A path may be another one that leads there. Nobody may ask a peer
- * that is connected to us, which then is taken to have the name that we know. */
+/* As the kernel will tell it: what the peer was bound to. A path may be another one that leads there. Nobody may ask a
+ * peer that is connected to us, which then is taken to have the name that we know. */
 static void name_peer(struct hqq_channel *channel, const struct hqq_destination *destination)
 {
     bool is_path = hqq_destination_is_path(destination);

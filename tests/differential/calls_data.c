@@ -70,7 +70,7 @@ static int64_t now_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* ---- Vectors -------------------------------------------------------------------------------------------------------- */
+/* ---- Vectors ----------------------------------------------------------------------------------------------------- */
 
 /* Length bytes from base in one of some shapes; how many elements. */
 static int make_vector(int shape, char *base, size_t length, struct iovec *ret_vector)
@@ -103,7 +103,7 @@ static int make_vector(int shape, char *base, size_t length, struct iovec *ret_v
     }
 }
 
-/* ---- Sending -------------------------------------------------------------------------------------------------------- */
+/* ---- Sending ----------------------------------------------------------------------------------------------------- */
 
 void call_send(const struct step *step, struct result *result)
 {
@@ -281,7 +281,7 @@ void call_badsend(const struct step *step, struct result *result)
     }
 }
 
-/* ---- Receiving ------------------------------------------------------------------------------------------------------ */
+/* ---- Receiving --------------------------------------------------------------------------------------------------- */
 
 void call_recv(const struct step *step, struct result *result)
 {

@@ -23,7 +23,7 @@ void result_set(struct result *result, int64_t value)
     result->error = value == -1 ? error : 0;
 }
 
-/* ---- Names ---------------------------------------------------------------------------------------------------------- */
+/* ---- Names ------------------------------------------------------------------------------------------------------- */
 
 #define PATH_OFFSET offsetof(struct sockaddr_un, sun_path)
 
@@ -68,7 +68,7 @@ void name_show(struct result *result, const struct sockaddr_un *address, socklen
         snprintf(result->name, sizeof(result->name), "%.20s", path);
 }
 
-/* ---- Sockets -------------------------------------------------------------------------------------------------------- */
+/* ---- Sockets ----------------------------------------------------------------------------------------------------- */
 
 void call_socket(const struct step *step, struct result *result)
 {
@@ -133,7 +133,7 @@ void call_getpeername(const struct step *step, struct result *result)
     show_name_of(getpeername, slots[step->arg[0]], result);
 }
 
-/* ---- Files ---------------------------------------------------------------------------------------------------------- */
+/* ---- Files ------------------------------------------------------------------------------------------------------- */
 
 static const char *path_of(int name)
 {
@@ -159,7 +159,7 @@ void call_chmod(const struct step *step, struct result *result)
     result_set(result, chmod(path_of(step->arg[0]), (mode_t)step->arg[1]));
 }
 
-/* ---- Descriptors ---------------------------------------------------------------------------------------------------- */
+/* ---- Descriptors ------------------------------------------------------------------------------------------------- */
 
 void call_dup(const struct step *step, struct result *result)
 {
@@ -184,7 +184,7 @@ void call_nonblock(const struct step *step, struct result *result)
     result->extra[1] = fcntl(fd, F_GETFD);
 }
 
-/* ---- Options -------------------------------------------------------------------------------------------------------- */
+/* ---- Options ----------------------------------------------------------------------------------------------------- */
 
 void call_setsockopt(const struct step *step, struct result *result)
 {

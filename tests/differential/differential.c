@@ -51,7 +51,7 @@ struct sequence {
 static int unread_limit = 10;
 static bool is_verbose;
 
-/* ---- One sequence --------------------------------------------------------------------------------------------------- */
+/* ---- One sequence ------------------------------------------------------------------------------------------------ */
 
 struct difference {
     int at; /* step; -1: none */
@@ -204,7 +204,7 @@ static void run(struct sequence *sequence, bool is_new, struct difference *ret_d
     troupe_end(&preloaded);
 }
 
-/* ---- Making it short ------------------------------------------------------------------------------------------------ */
+/* ---- Making it short --------------------------------------------------------------------------------------------- */
 
 static bool differs(struct sequence *sequence, int tries, struct difference *ret_difference)
 {
@@ -282,7 +282,7 @@ static void report(struct sequence *sequence, const struct difference *differenc
     is_verbose = was_verbose;
 }
 
-/* ---- Rings ---------------------------------------------------------------------------------------------------------- */
+/* ---- Rings ------------------------------------------------------------------------------------------------------- */
 
 static void count_ring(int fd)
 {
@@ -312,7 +312,7 @@ static void count_rings(void)
         closedir(folder);
 }
 
-/* ---- The driver ----------------------------------------------------------------------------------------------------- */
+/* ---- The driver -------------------------------------------------------------------------------------------------- */
 
 static struct sequence sequence;
 

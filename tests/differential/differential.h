@@ -1,7 +1,8 @@
 /*
- * One random sequence of calls on datagram sockets, made twice: by programs that are plain, and by the same programs under
- * the preload. Every answer must be the same. The driver generates steps (generate.c), leaves out what may differ by the
- * README's limits (model.c), has each step made by a plain actor and by a preloaded one (troupe.c, actor.c, calls_*.c),
+ * One random sequence of calls on datagram sockets, made twice: by programs that are plain, and by the same programs
+ * under the preload. Every answer must be the same. The driver generates steps (generate.c), leaves out what may differ
+ * by the README's limits (model.c), has each step made by a plain actor and by a preloaded one (troupe.c, actor.c,
+ * calls_*.c),
  * compares, and makes a sequence that differs short (differential.c). Steps are text as well (text.c), to be run again.
  * Uses libc alone.
  */
@@ -102,7 +103,7 @@ extern const struct step_text {
     const char *arg[ARGS];
 } step_texts[STEP_KINDS];
 
-/* ---- What actors and driver share (actor.c, troupe.c) --------------------------------------------------------------- */
+/* ---- What actors and driver share (actor.c, troupe.c) ------------------------------------------------------------ */
 
 enum box_state { BOX_IDLE, BOX_ASKED, BOX_DONE };
 
@@ -144,7 +145,7 @@ void troupe_interrupt(struct troupe *troupe, int actor);
 /* NULL: there is none, as the actor has died or hangs. */
 const struct result *troupe_answer(struct troupe *troupe, int actor);
 
-/* ---- Calls (calls_*.c): run in the actor ---------------------------------------------------------------------------- */
+/* ---- Calls (calls_*.c): run in the actor ------------------------------------------------------------------------- */
 
 extern struct stage *stage;
 extern int self;
@@ -161,7 +162,7 @@ void result_set(struct result *result, int64_t value);
 socklen_t name_make(int name, struct sockaddr_un *address);
 void name_show(struct result *result, const struct sockaddr_un *address, socklen_t length);
 
-/* ---- The model (model.c): what the driver knows of the sockets, by the plain troupe's answers ----------------------- */
+/* ---- The model (model.c): what the driver knows of the sockets, by the plain troupe's answers -------------------- */
 
 #define SOCKETS_MAX 2048
 #define QUEUE_MAX 1024
@@ -203,7 +204,7 @@ void model_note(struct model *model, const struct step *step, const struct resul
 bool model_can_compare(const struct step *step, bool is_interrupted, const struct result *plain,
                        const struct result *preloaded);
 
-/* ---- Generating (generate.c) ---------------------------------------------------------------------------------------- */
+/* ---- Generating (generate.c) ------------------------------------------------------------------------------------- */
 
 uint64_t below(uint64_t bound);
 void random_seed(uint64_t seed);
@@ -220,7 +221,7 @@ struct generator {
 void generate_begin(struct generator *generator, struct model *model, int actors);
 void generate_next(struct generator *generator, struct step *ret_step);
 
-/* ---- Text (text.c) -------------------------------------------------------------------------------------------------- */
+/* ---- Text (text.c) ----------------------------------------------------------------------------------------------- */
 
 void step_print(const struct step *step, char *text, size_t bytes);
 bool step_parse(const char *text, struct step *ret_step);

@@ -55,7 +55,7 @@ static void push(struct generator *generator, int actor, enum step_kind kind, co
 #define PUSH(actor, kind, ...)                                                                                         \
     push(generator, actor, kind, (const int[]){__VA_ARGS__}, sizeof((const int[]){__VA_ARGS__}) / sizeof(int))
 
-/* ---- Ends ----------------------------------------------------------------------------------------------------------- */
+/* ---- Ends -------------------------------------------------------------------------------------------------------- */
 
 struct end {
     int actor, slot, number;
@@ -102,7 +102,7 @@ static bool find_holder(const struct generator *generator, int number, struct en
     return false;
 }
 
-/* ---- Traffic -------------------------------------------------------------------------------------------------------- */
+/* ---- Traffic ----------------------------------------------------------------------------------------------------- */
 
 static int a_length(void)
 {
@@ -388,7 +388,7 @@ static void push_sleep(struct generator *generator)
     push_receive(generator, &to);
 }
 
-/* ---- Anything ------------------------------------------------------------------------------------------------------- */
+/* ---- Anything ---------------------------------------------------------------------------------------------------- */
 
 static int a_slot(void)
 {
@@ -553,7 +553,7 @@ static void push_odd(struct generator *generator)
     }
 }
 
-/* ---- The sequence --------------------------------------------------------------------------------------------------- */
+/* ---- The sequence ------------------------------------------------------------------------------------------------ */
 
 void generate_begin(struct generator *generator, struct model *model, int actors)
 {

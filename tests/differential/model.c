@@ -21,7 +21,7 @@ void model_begin(struct model *model, int actors, int limit)
         model->exists[i] = true;
 }
 
-/* ---- Looking things up ---------------------------------------------------------------------------------------------- */
+/* ---- Looking things up ------------------------------------------------------------------------------------------- */
 
 static int canonical(int name)
 {
@@ -94,7 +94,7 @@ static int charge_of(int length)
     return length < 0 ? 0 : length <= 16384 ? 2 * length + 1280 : length + 65536;
 }
 
-/* ---- What is left out ----------------------------------------------------------------------------------------------- */
+/* ---- What is left out -------------------------------------------------------------------------------------------- */
 
 /* A queue that the kernel finds full, and the order between senders. */
 static bool allows_send(struct model *model, const struct step *step)
@@ -289,7 +289,7 @@ bool model_can_compare(const struct step *step, bool is_interrupted, const struc
     return true;
 }
 
-/* ---- What has happened ---------------------------------------------------------------------------------------------- */
+/* ---- What has happened ------------------------------------------------------------------------------------------- */
 
 static void take(struct model *model, struct object *own, int count)
 {

@@ -34,7 +34,7 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* ---- Beginning and end ---------------------------------------------------------------------------------------------- */
+/* ---- Beginning and end ------------------------------------------------------------------------------------------- */
 
 static void execute(const struct troupe *troupe, int number)
 {
@@ -139,7 +139,7 @@ void troupe_end(struct troupe *troupe)
     rmdir(troupe->folder);
 }
 
-/* ---- Steps ---------------------------------------------------------------------------------------------------------- */
+/* ---- Steps ------------------------------------------------------------------------------------------------------- */
 
 static bool await(struct box *box, int patience_ms)
 {
