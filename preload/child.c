@@ -7,10 +7,14 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "platform/elf.h"
+#include "platform/guard.h"
+#include "platform/sys.h"
 #include "preload/real.h"
 #include "runtime/filter.h"
 
@@ -70,7 +74,11 @@ static bool is_asan(const char *entry, size_t length)
 /* The entry of the environment that has this library in it, or NULL. */
 static const char *find_preload(char *const environment[], size_t *ret_index, bool *ret_has_asan_before)
 {
-    for (size_t i = 0; environment && own_name && environment[i]; i++) {
+    if (!own_name || !environment)
+        return NULL;
+    for (size_t i = 0; hqq_guard_is_readable(&environment[i], sizeof(*environment)) && environment[i]; i++) {
+        if (!hqq_guard_is_readable(environment[i], 1))
+            return NULL; /* the kernel finds it too */
         if (strncmp(environment[i], variable, sizeof(variable) - 1) != 0)
             continue;
         const char *at = environment[i] + sizeof(variable) - 1, *entry;
@@ -99,25 +107,23 @@ static const char *interpreter_of(int fd, char *line)
     return *start ? start : NULL;
 }
 
-static int open_program(const char *path)
+/* -1 unless it is a plain file: to open another one may change something, or wait. */
+static int open_program(int folder, const char *path)
 {
-    return (int)hqq_libc.syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-}
-
-static void close_program(int fd)
-{
-    if (fd >= 0)
-        hqq_libc.syscall(SYS_close, fd);
+    struct stat status;
+    if (hqq_libc.syscall(SYS_newfstatat, folder, path, &status, 0) != 0 || !S_ISREG(status.st_mode))
+        return -1;
+    return (int)hqq_libc.syscall(SYS_openat, folder, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 }
 
 /* Of what runs in the end; what can't be looked at bears us. */
-static enum hqq_elf_flaw flaw_at(const char *path)
+static enum hqq_elf_flaw flaw_at(int folder, const char *path)
 {
     char line[SCRIPT_LINE];
     struct hqq_elf elf;
     enum hqq_elf_flaw flaw = HQQ_ELF_BEARS;
     for (int depth = 0; path && depth <= SCRIPTS_MAX; depth++) {
-        int fd = open_program(path);
+        int fd = open_program(folder, path);
         path = NULL;
         if (fd < 0)
             return HQQ_ELF_BEARS;
@@ -125,15 +131,31 @@ static enum hqq_elf_flaw flaw_at(const char *path)
             flaw = hqq_elf_flaw(&elf);
         else
             path = interpreter_of(fd, line);
-        close_program(fd);
+        hqq_libc.syscall(SYS_close, fd);
+        folder = AT_FDCWD;
     }
     return flaw;
 }
 
+/* By its name in /proc, as it may be open for nothing but to be executed. */
 static enum hqq_elf_flaw flaw_of_file(int fd)
 {
-    struct hqq_elf elf;
-    return hqq_elf_read(fd, &elf) == 0 ? hqq_elf_flaw(&elf) : HQQ_ELF_BEARS;
+    char path[32] = "/proc/self/fd/", digits[12];
+    size_t count = 0, length = sizeof("/proc/self/fd/") - 1;
+    do
+        digits[count++] = (char)('0' + fd % 10);
+    while ((fd /= 10) > 0);
+    while (count > 0)
+        path[length++] = digits[--count];
+    path[length] = '\0';
+    return flaw_at(AT_FDCWD, path);
+}
+
+static bool is_program(const char *path)
+{
+    struct stat status;
+    return hqq_libc.syscall(SYS_newfstatat, AT_FDCWD, path, &status, 0) == 0 && S_ISREG(status.st_mode) &&
+           hqq_libc.syscall(SYS_faccessat, AT_FDCWD, path, X_OK) == 0;
 }
 
 /* As execvp(3) searches: the first of the folders in which it can be executed. */
@@ -142,7 +164,7 @@ static enum hqq_elf_flaw flaw_of_name(const char *name)
     const char *folders = getenv("PATH");
     size_t length = strlen(name);
     if (strchr(name, '/'))
-        return flaw_at(name);
+        return flaw_at(AT_FDCWD, name);
     for (const char *at = folders ? folders : "/bin:/usr/bin";; at++) {
         char path[PATH_SPACE];
         size_t folder = strcspn(at, ":");
@@ -150,8 +172,8 @@ static enum hqq_elf_flaw flaw_of_name(const char *name)
             memcpy(path, at, folder);
             path[folder] = '/';
             memcpy(path + folder + (folder != 0), name, length + 1); /* an empty one is the working directory */
-            if (hqq_libc.syscall(SYS_faccessat, AT_FDCWD, path, X_OK) == 0)
-                return flaw_at(path);
+            if (is_program(path))
+                return flaw_at(AT_FDCWD, path);
         }
         at += folder;
         if (!*at)
@@ -162,9 +184,10 @@ static enum hqq_elf_flaw flaw_of_name(const char *name)
 static bool bears_us(const struct hqq_child *child, bool has_asan_before)
 {
     int saved = errno;
-    enum hqq_elf_flaw flaw = child->path   ? flaw_at(child->path)
-                             : child->name ? flaw_of_name(child->name)
-                                           : flaw_of_file(child->fd);
+    enum hqq_elf_flaw flaw = child->path      ? flaw_at(child->folder, child->path)
+                             : child->name    ? flaw_of_name(child->name)
+                             : child->fd >= 0 ? flaw_of_file(child->fd)
+                                              : HQQ_ELF_BEARS;
     errno = saved;
     return flaw == HQQ_ELF_BEARS || (flaw == HQQ_ELF_ASAN_BEFORE && has_asan_before);
 }
@@ -189,20 +212,30 @@ static bool leave_out(const char *from, char *to)
     return end[-1] != '=';
 }
 
-static int __attribute__((noinline))
-start_without(char *const environment[], size_t index, hqq_child_start_fn *start, void *call)
+static char *const *copy_without(char *const environment[], size_t count, size_t index, char **changed, char *entry)
 {
-    size_t count = 0;
-    while (environment[count])
-        count++;
-    char *changed[count + 1];
-    char entry[strlen(environment[index]) + 1];
     memcpy(changed, environment, (count + 1) * sizeof(*changed));
     if (leave_out(environment[index], entry))
         changed[index] = entry;
     else
         memmove(changed + index, changed + index + 1, (count - index) * sizeof(*changed));
-    return start(call, changed);
+    return changed;
+}
+
+/* In memory of its own, which an exec that succeeds takes along; without any the program gets what it was to get. */
+static int start_without(char *const environment[], size_t index, hqq_child_start_fn *start, void *call)
+{
+    size_t count = 0;
+    while (environment[count])
+        count++;
+    size_t array = (count + 1) * sizeof(char *), size = array + strlen(environment[index]) + 1;
+    void *memory;
+    if (hqq_sys.mmap(&memory, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1) != 0)
+        return start(call, environment);
+    char *const *changed = copy_without(environment, count, index, memory, (char *)memory + array);
+    int result = start(call, changed);
+    hqq_sys.munmap(memory, size);
+    return result;
 }
 
 int hqq_child_start(const struct hqq_child *child, char *const environment[], hqq_child_start_fn *start, void *call)

@@ -8,10 +8,11 @@
 /* The call that starts the program, with the environment that it gets. */
 typedef int hqq_child_start_fn(void *call, char *const environment[]);
 
-/* Where the program is: path as execve() takes it; or name as execvp() does; or an open file. The others are NULL, and -1. */
+/* Where the program is: path as execve() takes it, from folder on (AT_FDCWD); or name as execvp() does; or, if neither is there, the
+ * open file fd. -1 there: it is not looked at. */
 struct hqq_child {
     const char *path, *name;
-    int fd;
+    int folder, fd;
 };
 
 /* Calls start once. Async-signal-safe, and for vfork children. Where the environment is changed its copy is on the stack. */

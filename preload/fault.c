@@ -10,25 +10,34 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "platform/guard.h"
 #include "preload/real.h"
+#include "runtime/filter.h"
 
 bool hqq_fault_repair(int signal, void *context)
 {
     return (signal == SIGSEGV || signal == SIGBUS) && hqq_guard_repair(context);
 }
 
-/* In place of SIG_DFL. Back in the code the instruction faults again; a signal that somebody sent is sent again. */
-void hqq_fault_default(int signal, siginfo_t *info, void *context)
+/* The signal once more, with what came with it, and by default: so the process ends, or does not, as it would have. Under a filter no
+ * call is made. */
+static bool send_again(int signal, siginfo_t *info)
 {
     const struct sigaction by_default = {.sa_handler = SIG_DFL};
-    if (hqq_fault_repair(signal, context))
+    return !hqq_filter_is_set() && HQQ_REAL(sigaction)(signal, &by_default, NULL) == 0 &&
+           hqq_libc.syscall(SYS_rt_tgsigqueueinfo, hqq_libc.syscall(SYS_getpid), hqq_libc.syscall(SYS_gettid), signal,
+                            info) == 0;
+}
+
+/* In place of SIG_DFL. Else the instruction faults again with the signal blocked, which ends the process too. */
+void hqq_fault_default(int signal, siginfo_t *info, void *context)
+{
+    if (hqq_fault_repair(signal, context) || send_again(signal, info))
         return;
-    HQQ_REAL(sigaction)(signal, &by_default, NULL);
-    if (info->si_code <= 0)
-        hqq_libc.syscall(SYS_tgkill, hqq_libc.syscall(SYS_getpid), hqq_libc.syscall(SYS_gettid), signal);
+    sigaddset(&((ucontext_t *)context)->uc_sigmask, signal);
 }
 
 void hqq_fault_begin(void)

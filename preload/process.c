@@ -87,7 +87,7 @@ static int start_fexecve(void *call, char *const environment[])
 
 HQQ_EXPORT int execve(const char *path, char *const arguments[], char *const environment[])
 {
-    const struct hqq_child child = {.path = path, .fd = -1};
+    const struct hqq_child child = {.path = path, .folder = AT_FDCWD, .fd = -1};
     struct exec exec = {.program = path, .arguments = arguments};
     return execute_in(&child, environment, start_execve, &exec);
 }
@@ -110,12 +110,12 @@ HQQ_EXPORT int execvp(const char *file, char *const arguments[])
     return execvpe(file, arguments, environ);
 }
 
-/* Relative to a folder other than the working directory the program is not looked at. */
 HQQ_EXPORT int execveat(int folder, const char *path, char *const arguments[], char *const environment[], int flags)
 {
-    bool is_fd = (flags & AT_EMPTY_PATH) != 0 && !hqq_is_unreadable(path, 1) && *path == '\0';
-    bool is_path = folder == AT_FDCWD || (!hqq_is_unreadable(path, 1) && *path == '/');
-    const struct hqq_child child = {.path = !is_fd && is_path ? path : NULL, .fd = is_fd ? folder : -1};
+    bool is_readable = !hqq_is_unreadable(path, 1);
+    bool is_fd = is_readable && (flags & AT_EMPTY_PATH) != 0 && *path == '\0';
+    const struct hqq_child child = {
+        .path = is_readable && !is_fd ? path : NULL, .folder = folder, .fd = is_fd ? folder : -1};
     struct exec exec = {.program = path, .arguments = arguments, .folder = folder, .flags = flags};
     return execute_in(&child, environment, start_execveat, &exec);
 }
@@ -150,7 +150,9 @@ static int start_spawn(void *call, char *const environment[])
 HQQ_EXPORT int posix_spawn(pid_t *ret_pid, const char *path, const posix_spawn_file_actions_t *actions,
                            const posix_spawnattr_t *attributes, char *const arguments[], char *const environment[])
 {
-    const struct hqq_child child = {.path = path, .fd = -1};
+    /* Actions may change the folder first. */
+    bool is_looked_at = !actions || hqq_is_unreadable(path, 1) || *path == '/';
+    const struct hqq_child child = {.path = is_looked_at ? path : NULL, .folder = AT_FDCWD, .fd = -1};
     resolve_early();
     struct spawn spawn = {hqq_real.posix_spawn, ret_pid, path, actions, attributes, arguments};
     return hqq_child_start(&child, environment, start_spawn, &spawn);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "preload/next.h"
 #include "preload/raw.h"
 
 /* First calls of what needs the real function. Every libc has these, so none comes back here. */
@@ -283,7 +284,7 @@ static const struct entry late_entries[] = {HQQ_REAL_LATE(LATE_ENTRY)};
 /* Puts the next definition of a function after ours into its entry, by memcpy, as ISO C has no cast for it. */
 static void resolve(const char *name, size_t offset)
 {
-    void *found = dlsym(RTLD_NEXT, name);
+    void *found = hqq_next(name);
     if (found != NULL)
         memcpy((char *)&hqq_real + offset, &found, sizeof(found));
 }

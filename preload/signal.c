@@ -132,7 +132,7 @@ static void *trampoline_for(void *function, int kind)
 #define SA_RESTORER 0x04000000
 #endif
 
-#define FAULT_FLAGS (SA_SIGINFO | SA_ONSTACK)
+#define FAULT_FLAGS SA_SIGINFO
 
 static bool is_fault(int signal)
 {

@@ -65,7 +65,7 @@ struct hqq_endpoint {
     struct hqq_endpoint *cookie_next;      /* of those in use whose cookies share a bucket */
     struct hqq_shared *shared;             /* what forked copies share; NULL: nothing */
     uint32_t shared_take;                  /* of that place: hqq_shared_take() */
-    uint64_t shared_generation;            /* of the process that holds it */
+    uint64_t shared_generation;            /* of the process that holds it; 0: this one has returned it */
 
     /* Receiving. */
     alignas(HQQ_CACHE_LINE) struct hqq_lock receive_lock;

@@ -222,8 +222,7 @@ static void end(struct hqq_endpoint *endpoint, bool is_own)
     while (endpoint->memberships)
         hqq_scheduler_unlink(endpoint, endpoint->memberships);
     hqq_validation_end(endpoint, is_own);
-    if (endpoint->shared)
-        hqq_shared_return(endpoint->shared, endpoint->shared_take);
+    hqq_shared_leave(endpoint);
     endpoint->shared = NULL;
     hqq_counters_end(endpoint->counters);
     if (has_send)

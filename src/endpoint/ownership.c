@@ -266,18 +266,16 @@ void hqq_ownership_fork_child(void)
 void hqq_ownership_leave(void)
 {
     for (struct hqq_endpoint *endpoint = hqq_endpoint_first(); endpoint; endpoint = endpoint->next) {
-        if (hqq_load32_relaxed(&endpoint->is_live) != 0 && endpoint->is_inherited && endpoint->shared &&
-            hqq_endpoint_is_own(endpoint))
-            hqq_shared_return(endpoint->shared, endpoint->shared_take);
+        if (hqq_load32_relaxed(&endpoint->is_live) != 0 && endpoint->is_inherited)
+            hqq_shared_leave(endpoint);
     }
 }
 
 void hqq_ownership_stay(void)
 {
     for (struct hqq_endpoint *endpoint = hqq_endpoint_first(); endpoint; endpoint = endpoint->next) {
-        if (hqq_load32_relaxed(&endpoint->is_live) != 0 && endpoint->is_inherited && endpoint->shared &&
-            hqq_endpoint_is_own(endpoint) && !hqq_shared_hold(endpoint->shared, endpoint->shared_take))
-            endpoint->shared = NULL;
+        if (hqq_load32_relaxed(&endpoint->is_live) != 0 && endpoint->is_inherited && hqq_endpoint_is_own(endpoint))
+            hold_place(endpoint, false);
     }
 }
 

@@ -107,6 +107,13 @@ void hqq_shared_return(struct hqq_shared *shared, uint32_t take)
     }
 }
 
+void hqq_shared_leave(struct hqq_endpoint *endpoint)
+{
+    if (endpoint->shared && hqq_process_is_generation(endpoint->shared_generation))
+        hqq_shared_return(endpoint->shared, endpoint->shared_take);
+    endpoint->shared_generation = 0;
+}
+
 /* ---- Who publishes --------------------------------------------------------------------------------------------- */
 
 bool hqq_ownership_claim(struct hqq_endpoint *endpoint)

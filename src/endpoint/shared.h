@@ -31,6 +31,9 @@ struct hqq_shared {
 struct hqq_shared *hqq_shared_take(uint32_t *ret_take);
 void hqq_shared_return(struct hqq_shared *shared, uint32_t take);
 
+/* This process returns an endpoint's place, if it holds it: not in a child of a fork that no handler saw, which has none of its own. */
+void hqq_shared_leave(struct hqq_endpoint *endpoint);
+
 /* One more process holds the place, if it still is what was taken then. */
 bool hqq_shared_hold(struct hqq_shared *shared, uint32_t take);
 

@@ -8,6 +8,7 @@
 #include <hqq/link.h>
 #include <hqq/socket.h>
 
+#include "endpoint/life.h"
 #include "endpoint/ready.h"
 #include "hqqsock/named.h"
 #include "platform/clock.h"
@@ -392,7 +393,7 @@ static bool serve_without_place(const struct asked *asked, int *ret_found)
 /* False: it is the kernel's alone. */
 static bool serve(struct asked *asked, int *ret_found)
 {
-    if (hqq_epoll_set_find(asked->epoll) &&
+    if (hqq_endpoint_first() && hqq_epoll_set_find(asked->epoll) &&
         __builtin_expect(hqq_is_unreadable(asked->events, sizeof(*asked->events)), 0))
         return is_sound(asked->events, asked->max) && serve_without_place(asked, ret_found);
     if (has_named(asked)) {

@@ -311,7 +311,9 @@ int hqq_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, st
         if (timeout) {
             uint64_t left = hqq_clock_left(until);
             const struct timespec rest = hqq_timespec(left);
-            if (left == HQQ_FOREVER ? false : left == 0 || !hqq_app_write(timeout, &rest, sizeof(rest)))
+            if (left != HQQ_FOREVER && !hqq_app_write(timeout, &rest, sizeof(rest)))
+                return hqq_face(-EFAULT);
+            if (left == 0)
                 break;
         }
         if (messages[received - 1].msg_hdr.msg_flags & MSG_OOB)

@@ -12,7 +12,6 @@
 #include "endpoint/ready.h"
 #include "hqqsock/named.h"
 #include "platform/clock.h"
-#include "runtime/config.h"
 #include "runtime/cursor.h"
 #include "runtime/filter.h"
 #include "runtime/libc.h"
@@ -165,7 +164,7 @@ static int serve(struct pollfd *fds, nfds_t count, const struct timespec *timeou
 /* There is no reason to look at anything. */
 static bool is_idle(void)
 {
-    return !hqq_config_is_enabled() && hqq_load32_relaxed(&hqq_named_count) == 0;
+    return !hqq_endpoint_first() && !hqq_adopt_has_candidates() && hqq_load32_relaxed(&hqq_named_count) == 0;
 }
 
 int hqq_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)

@@ -73,8 +73,10 @@ static int call(struct hqq_waiting *wait, const struct timespec *span)
 {
     const struct select_wait *select = (const struct select_wait *)(void *)wait;
     for (int i = 0; i < 3; i++) {
-        if (select->sets[i])
-            memcpy(select->sets[i], select->wanted[i], select->kept * sizeof(uint64_t));
+        if (select->sets[i] && !hqq_app_write(select->sets[i], select->wanted[i], select->kept * sizeof(uint64_t))) {
+            errno = EFAULT;
+            return -1;
+        }
     }
     if (select->is_pselect || !hqq_filter_is_set())
         return hqq_libc.pselect(select->count, select->sets[0], select->sets[1], select->sets[2], span, wait->mask);

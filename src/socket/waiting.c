@@ -237,6 +237,10 @@ int hqq_waiting_run(struct hqq_waiting *wait)
     const struct timespec none = {0};
     struct timespec left;
     uint32_t handlers = hqq_load32_relaxed(&hqq_handlers_run);
+    if (wait->mask && hqq_is_unreadable(wait->mask, sizeof(uint64_t))) { /* as much as the kernel reads */
+        errno = EFAULT;
+        return -1;
+    }
     wait->asleep = 0;
     wait->is_counted = wait->is_blind = false;
     for (;;) {
