@@ -33,14 +33,26 @@ static struct hqq_channel_block *block_of(const struct hqq_mapping *mapping)
 /* A process that locks its memory would have every page of a region at once, and pay for it. */
 static bool look_up_locked(void)
 {
-    char text[2048];
+    enum { KEPT = 32 }; /* of what was read before: the line may lie across two reads */
+    char text[KEPT + 512 + 1] = "";
+    size_t length = 0;
+    ssize_t got;
+    const char *locked = NULL;
     int fd = hqq_sys.open("/proc/self/status", O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
         return false;
-    ssize_t length = hqq_sys.read(fd, text, sizeof(text) - 1);
+    while (!locked && (got = hqq_sys.read(fd, text + length, sizeof(text) - 1 - length)) > 0) {
+        length += (size_t)got;
+        text[length] = '\0';
+        locked = strstr(text, "VmLck:");
+        if (!locked || !strchr(locked, '\n')) {
+            locked = NULL;
+            size_t kept = length < KEPT ? length : KEPT;
+            memmove(text, text + length - kept, kept);
+            length = kept;
+        }
+    }
     hqq_sys.close(fd);
-    text[length > 0 ? length : 0] = '\0';
-    const char *locked = strstr(text, "VmLck:");
     return locked && strtoul(locked + strlen("VmLck:"), NULL, 10) != 0;
 }
 

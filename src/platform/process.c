@@ -168,7 +168,7 @@ static bool parse_stat(struct span text, struct process_stat *ret_stat)
 
 static bool read_stat(const char *path, struct process_stat *ret_stat)
 {
-    char text[1024]; /* the first 22 fields take less */
+    char text[640]; /* the first 22 fields take less */
     int fd = hqq_sys.open(path, O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
         return false;

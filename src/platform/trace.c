@@ -17,7 +17,7 @@
 
 #include "platform/sys.h"
 
-#define LINE_SIZE 1024
+#define LINE_SIZE 896 /* in a frame of 1 KiB */
 
 static const char *const names[HQQ_LOG_LEVELS] = {"off", "error", "warn", "info", "debug"};
 

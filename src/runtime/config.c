@@ -180,7 +180,7 @@ const char *hqq_config_report_folder(void)
 
 /* ---- Addresses ------------------------------------------------------------------------------------------------- */
 
-#define ABSOLUTE_MAX 1024
+#define ABSOLUTE_MAX 896 /* in a frame of 1 KiB */
 
 /* An address, as rules look at it. */
 struct subject {

@@ -124,7 +124,7 @@ struct made {
     struct hqq_counters_head *head;
     uint32_t allocated;
     int fd;
-    char path[PATH_MAX + 32]; /* empty: a memfd */
+    char path[512]; /* empty: a memfd */
 };
 
 static int make_report(const char *folder, struct made *made)
@@ -134,7 +134,9 @@ static int make_report(const char *folder, struct made *made)
         char suffix[16] = "";
         if (i > 0)
             snprintf(suffix, sizeof(suffix), ".%d", i);
-        snprintf(made->path, sizeof(made->path), "%s/%ld%s", folder, (long)getpid(), suffix);
+        int length = snprintf(made->path, sizeof(made->path), "%s/%ld%s", folder, (long)getpid(), suffix);
+        if (length < 0 || (size_t)length >= sizeof(made->path))
+            return -ENAMETOOLONG;
         fd = hqq_sys.open(made->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     }
     if (fd < 0)

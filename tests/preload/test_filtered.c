@@ -254,14 +254,14 @@ static void check(const struct way *way)
     static void a_filtered_receiver_goes_on_##name(void **state)                                                       \
     {                                                                                                                  \
         (void)state;                                                                                                   \
-        check(&(const struct way){way_of, by_send, true, {__VA_ARGS__, NO_CALL}, NULL});                                     \
+        check(&(const struct way){way_of, by_send, true, {__VA_ARGS__, NO_CALL}, NULL});                               \
     }
 
 #define SENDER(name, way_of, ...)                                                                                      \
     static void a_filtered_sender_goes_on_##name(void **state)                                                         \
     {                                                                                                                  \
         (void)state;                                                                                                   \
-        check(&(const struct way){by_recv, way_of, false, {__VA_ARGS__, NO_CALL}, NULL});                                    \
+        check(&(const struct way){by_recv, way_of, false, {__VA_ARGS__, NO_CALL}, NULL});                              \
     }
 
 #ifdef SYS_poll
