@@ -18,6 +18,7 @@
 #include "hqqsock/named.h"
 #include "runtime/config.h"
 #include "runtime/fdtable.h"
+#include "runtime/filter.h"
 #include "runtime/libc.h"
 #include "runtime/reserved.h"
 #include "runtime/started.h"
@@ -183,13 +184,20 @@ void hqq_closefrom(int first)
         hqq_libc.closefrom(first);
 }
 
+/* A number may lie beyond a limit that was lowered since it was given out. */
+static bool is_within_limit(int wanted)
+{
+    struct rlimit limit;
+    return hqq_filter_is_set() || getrlimit(RLIMIT_NOFILE, &limit) != 0 || (rlim_t)wanted < limit.rlim_cur;
+}
+
 /* A dup2() that will fail must not forget what it would have replaced. */
 void hqq_descriptor_leave_if_valid(int fd, int wanted)
 {
     if (!hqq_fd_is_known(wanted))
         return;
     int saved = errno;
-    if (hqq_libc.fcntl(fd, F_GETFD) >= 0) {
+    if (hqq_libc.fcntl(fd, F_GETFD) >= 0 && is_within_limit(wanted)) {
         hqq_epoll_life_forget(wanted);
         hqq_descriptor_leave(wanted, true);
     }

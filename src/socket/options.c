@@ -111,7 +111,7 @@ static void make_way(int fd, int wanted)
 
 int hqq_dup3(int fd, int wanted, int flags)
 {
-    if (fd == wanted) /* an error, which the kernel is to tell */
+    if (fd == wanted || (flags & ~O_CLOEXEC) != 0) /* an error, which the kernel is to tell */
         return hqq_libc.dup3(fd, wanted, flags);
     make_way(fd, wanted);
     int duplicate = hqq_libc.dup3(fd, wanted, flags);

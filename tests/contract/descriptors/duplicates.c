@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* A descriptor number that nothing has, far from the small ones. */
@@ -154,6 +156,47 @@ static void dup2_onto_itself_changes_nothing_and_dup3_is_einval(void **state)
     end_hears(&pair.near, "as before");
 }
 
+static int by_bare_dup3(int fd, int wanted, int flags)
+{
+    return (int)syscall(SYS_dup3, fd, wanted, flags);
+}
+
+static void dup3_with_bad_flags_changes_nothing(void **state)
+{
+    (void)state;
+    int (*const calls[])(int, int, int) = {dup3, by_bare_dup3};
+    struct pair pair = pair_new(PAIR_PLAIN);
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        end_tell(&pair.far, &pair.near, "one");
+        end_tell(&pair.far, &pair.near, "two");
+        assert_error(calls[i](STDERR_FILENO, pair.near.fd, ~O_CLOEXEC), EINVAL);
+        assert_error(calls[i](STDERR_FILENO, pair.near.fd, O_NONBLOCK), EINVAL);
+        end_hears(&pair.near, "one");
+        end_hears(&pair.near, "two");
+    }
+    end_tell(&pair.far, &pair.near, "as before");
+    end_hears(&pair.near, "as before");
+}
+
+static void dup2_beyond_the_limit_changes_nothing(void **state)
+{
+    (void)state;
+    struct pair pair = pair_new(PAIR_PLAIN);
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    const struct rlimit low = {(rlim_t)pair.near.fd, limit.rlim_max};
+    end_tell(&pair.far, &pair.near, "one");
+    end_tell(&pair.far, &pair.near, "two");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    int result = dup2(STDERR_FILENO, pair.near.fd);
+    int error = errno;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(result, -1);
+    assert_int_equal(error, EBADF);
+    end_hears(&pair.near, "one");
+    end_hears(&pair.near, "two");
+}
+
 static void a_bad_descriptor_is_ebadf(void **state)
 {
     (void)state;
@@ -194,6 +237,8 @@ static const struct CMUnitTest tests[] = {
     EVERY(dup2_onto_a_socket_closes_it),
     BOTH(dup2_of_a_file_onto_a_socket_makes_it_a_file),
     BOTH(dup2_onto_itself_changes_nothing_and_dup3_is_einval),
+    EVERY(dup3_with_bad_flags_changes_nothing),
+    EVERY(dup2_beyond_the_limit_changes_nothing),
     BOTH(a_bad_descriptor_is_ebadf),
     EVERY(a_number_used_again_is_the_new_socket),
 };
