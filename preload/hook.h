@@ -30,6 +30,13 @@ static inline int hqq_hook_created_set(int fd)
     return fd;
 }
 
+/* Before a call that starts another program beside this one. */
+static inline void hqq_hook_spawn(void)
+{
+    if (hqq_preload_is_ready())
+        hqq_socket_spawn();
+}
+
 /* Before a call that reads past the socket layer. */
 static inline void hqq_hook_demote(int fd)
 {

@@ -128,7 +128,7 @@ HQQ_EXPORT int fexecve(int fd, char *const arguments[], char *const environment[
     return execute_in(&child, environment, start_fexecve, &exec);
 }
 
-/* ---- posix_spawn: libc's own goes through no hook, in a vfork child ----------------------------------------------- */
+/* ---- Children that are made inside libc, and go through no hook: posix_spawn, system ------------------------------ */
 
 struct spawn {
     int (*real)(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const[],
@@ -143,6 +143,7 @@ struct spawn {
 static int start_spawn(void *call, char *const environment[])
 {
     const struct spawn *spawn = call;
+    hqq_hook_spawn();
     return spawn->real(spawn->ret_pid, spawn->program, spawn->actions, spawn->attributes, spawn->arguments,
                        environment);
 }
@@ -165,6 +166,13 @@ HQQ_EXPORT int posix_spawnp(pid_t *ret_pid, const char *file, const posix_spawn_
     resolve_early();
     struct spawn spawn = {hqq_real.posix_spawnp, ret_pid, file, actions, attributes, arguments};
     return hqq_child_start(&child, environment, start_spawn, &spawn);
+}
+
+HQQ_EXPORT int system(const char *command)
+{
+    if (command != NULL)
+        hqq_hook_spawn();
+    return HQQ_REAL(system)(command);
 }
 
 /* ---- exec with its arguments in a list ---------------------------------------------------------------------------- */

@@ -96,12 +96,14 @@ HQQ_EXPORT int _IO_fclose(FILE *stream)
 
 HQQ_EXPORT FILE *popen(const char *command, const char *mode)
 {
+    hqq_hook_spawn();
     return created_stream(HQQ_REAL(popen)(command, mode));
 }
 
 HQQ_EXPORT FILE *_IO_popen(const char *command, const char *mode);
 HQQ_EXPORT FILE *_IO_popen(const char *command, const char *mode)
 {
+    hqq_hook_spawn();
     return created_stream(HQQ_REAL(popen)(command, mode));
 }
 

@@ -53,25 +53,56 @@ void hqq_socket_exit(void)
     errno = saved;
 }
 
-/* Sockets that the next program keeps are handed off. In a vfork child they are the parent's too, which goes on. */
+/* The endpoint that a number leads to, if it is this process's; and whether another program would keep the number. */
+static struct hqq_endpoint *find_own(int fd, bool *ret_is_kept)
+{
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    if (!endpoint || !hqq_endpoint_is_own(endpoint))
+        return NULL;
+    *ret_is_kept = (hqq_libc.fcntl(fd, F_GETFD) & FD_CLOEXEC) == 0;
+    return endpoint;
+}
+
+/* Sockets that the next program keeps are handed off. */
+static void hand_off_all(void)
+{
+    bool is_kept;
+    for (int fd = hqq_fd_next(0); fd >= 0; fd = hqq_fd_next(fd + 1)) {
+        struct hqq_endpoint *endpoint = find_own(fd, &is_kept);
+        if (endpoint && (is_kept || hqq_load32_relaxed(&endpoint->is_receiver) != 0))
+            hqq_changes_exec(endpoint);
+    }
+    hqq_ownership_leave();
+}
+
+/* They are a child's, and this process goes on. */
+static void pass_kept(void)
+{
+    bool is_kept;
+    for (int fd = hqq_fd_next(0); fd >= 0; fd = hqq_fd_next(fd + 1)) {
+        struct hqq_endpoint *endpoint = find_own(fd, &is_kept);
+        if (endpoint && is_kept)
+            hqq_changes_passed(endpoint);
+    }
+}
+
 void hqq_socket_exec(void)
 {
     int saved = errno;
     if (hqq_load32_acquire(&hqq_started) != HQQ_STARTED)
         return;
-    bool is_borrowed = hqq_ownership_is_borrowed();
-    for (int fd = hqq_fd_next(0); fd >= 0; fd = hqq_fd_next(fd + 1)) {
-        struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
-        if (!endpoint || !hqq_endpoint_is_own(endpoint))
-            continue;
-        bool is_kept = (hqq_libc.fcntl(fd, F_GETFD) & FD_CLOEXEC) == 0;
-        if (is_borrowed && is_kept)
-            hqq_changes_passed(endpoint);
-        else if (!is_borrowed && (is_kept || hqq_load32_relaxed(&endpoint->is_receiver) != 0))
-            hqq_changes_exec(endpoint);
-    }
-    if (!is_borrowed)
-        hqq_ownership_leave();
+    if (hqq_ownership_is_borrowed())
+        pass_kept();
+    else
+        hand_off_all();
+    errno = saved;
+}
+
+void hqq_socket_spawn(void)
+{
+    int saved = errno;
+    if (hqq_load32_acquire(&hqq_started) == HQQ_STARTED)
+        pass_kept();
     errno = saved;
 }
 

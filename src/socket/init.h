@@ -17,12 +17,16 @@ void hqq_socket_init(bool is_preload);
 void hqq_socket_exit(void);
 
 /* The process is about to execute another program, which may fail: its channels are handed off to whoever has the
- * sockets then. Async-signal-safe; does nothing in a vfork child. */
+ * sockets then. In a vfork child it is as with hqq_socket_spawn(). Async-signal-safe. */
 void hqq_socket_exec(void);
 void hqq_socket_exec_failed(void);
 
 /* A seccomp filter was set: from now on the kernel serves. Async-signal-safe. */
 void hqq_socket_filtered(void);
+
+/* A child of this process, of which no other call tells, is about to execute a program: sockets that it keeps are two
+ * programs' from then on. Async-signal-safe. */
+void hqq_socket_spawn(void);
 
 /* Around a fork, as pthread_atfork() calls them. */
 void hqq_socket_fork_prepare(void);

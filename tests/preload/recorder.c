@@ -86,6 +86,11 @@ void hqq_socket_exec(void)
     note("exec");
 }
 
+void hqq_socket_spawn(void)
+{
+    note("spawn");
+}
+
 void hqq_socket_fork_prepare(void)
 {
     note("prepare");

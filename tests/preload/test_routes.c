@@ -393,9 +393,9 @@ static void what_makes_streams(void **state)
     check("created", 0, "opendir", __LINE__);
     record_take();
     assert_int_equal(pclose(popen(":", "r")), 0); /* NOLINT(cert-env33-c): what is tested */
-    assert_string_equal(record_take(), "created created");
+    assert_string_equal(record_take(), "spawn created created");
     assert_int_equal(pclose(_IO_popen(":", "r")), 0);
-    assert_string_equal(record_take(), "created created");
+    assert_string_equal(record_take(), "spawn created created");
     FILE *stream = fopen("/dev/null", "r");
     record_take();
     assert_int_equal(_IO_fclose(stream), 0);
@@ -596,6 +596,10 @@ static void what_executes(void **state)
     pid_t pid;
     assert_int_equal(posix_spawn(&pid, name, NULL, NULL, arguments, environ), ENOENT);
     assert_int_equal(posix_spawnp(&pid, name, NULL, NULL, arguments, environ), ENOENT);
+    assert_string_equal(record_take(), "spawn spawn");
+    assert_int_equal(system(":"), 0); /* NOLINT(cert-env33-c): what is tested */
+    assert_string_equal(record_take(), "spawn");
+    assert_int_equal(system(NULL), 1); /* NOLINT(cert-env33-c): it starts nothing */
     assert_string_equal(record_take(), "");
 }
 

@@ -6,8 +6,11 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "support/clock.h"
 
 static void check_both_ways(const struct pair *pair)
 {
@@ -133,6 +136,106 @@ static void system_and_popen_leave_sockets_alone(void **state)
     check_both_ways(&pair);
 }
 
+/* ---- Children that receive ----------------------------------------------------------------------------------------- */
+
+static void start_by_system(const char *command)
+{
+    assert_int_equal(system(command), 0);
+}
+
+static void start_by_popen(const char *command)
+{
+    FILE *file = popen(command, "w");
+    assert_non_null(file);
+    assert_int_equal(pclose(file), 0);
+}
+
+static void start_by_posix_spawn(const char *command)
+{
+    char *const arguments[] = {(char[]){"sh"}, (char[]){"-c"}, strdup(command), NULL};
+    pid_t child;
+    assert_int_equal(posix_spawn(&child, "/bin/sh", NULL, NULL, arguments, environ), 0);
+    check_exit(child);
+    free(arguments[2]);
+}
+
+static void start_by_vfork(const char *command)
+{
+    pid_t child = vfork();
+    if (child == 0) {
+        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    check_exit(child);
+}
+
+static void (*const starts[])(const char *) = {start_by_system, start_by_popen, start_by_posix_spawn, start_by_vfork};
+
+/* The last number that every shell can redirect from. */
+#define SHELLS 9
+
+/* The child has the socket as that number, whatever this process has there. */
+static void start_with(void (*start)(const char *), const char *command, int fd)
+{
+    int before = fd != SHELLS ? fcntl(SHELLS, F_DUPFD_CLOEXEC, 100) : -1;
+    int flags = fcntl(SHELLS, F_GETFD);
+    assert_int_equal(dup2(fd, SHELLS), SHELLS);
+    start(command);
+    if (before >= 0) {
+        assert_int_equal(dup3(before, SHELLS, flags & FD_CLOEXEC ? O_CLOEXEC : 0), SHELLS);
+        assert_int_equal(close(before), 0);
+    } else if (fd != SHELLS) {
+        assert_int_equal(close(SHELLS), 0);
+    }
+}
+
+/* The datagrams wait before the child is there; it reads them, and one more, which is sent while it waits. */
+static void what_a_child_that_is_started_receives(void **state)
+{
+    (void)state;
+    if (contract_is_limit_of_renaming("a program that is started with a socket is not noticed"))
+        return;
+    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+        char command[512], text[32] = "";
+        struct pair pair = pair_new(PAIR_PLAIN);
+        end_tell(&pair.far, &pair.near, "one.");
+        end_tell(&pair.far, &pair.near, "two.");
+        end_tell(&pair.far, &pair.near, "six.");
+        /* In the background, so that this program can send. */
+        snprintf(command, sizeof(command),
+                 "timeout 10 dd bs=16 count=4 <&%d >%s/read 2>%s/said && mv %s/read %s/done &", SHELLS,
+                 contract_folder(), contract_folder(), contract_folder(), contract_folder());
+        start_with(starts[i], command, pair.near.fd);
+        end_tell(&pair.far, &pair.near, "ten.");
+        snprintf(command, sizeof(command), "%s/done", contract_folder());
+        int64_t until = clock_ms() + 15000;
+        while (access(command, R_OK) != 0 && clock_ms() < until)
+            usleep(1000);
+        FILE *file = fopen(command, "r");
+        assert_non_null(file);
+        assert_non_null(fgets(text, sizeof(text), file));
+        assert_string_equal(text, "one.two.six.ten.");
+        fclose(file);
+        assert_int_equal(unlink(command), 0);
+        assert_empty(pair.near.fd);
+    }
+}
+
+static void what_a_child_does_not_get_stays(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+        struct pair pair = pair_new(PAIR_PLAIN);
+        assert_result(fcntl(pair.near.fd, F_SETFD, FD_CLOEXEC), 0);
+        end_tell(&pair.far, &pair.near, "one");
+        end_tell(&pair.far, &pair.near, "two");
+        starts[i](":");
+        end_hears(&pair.near, "one");
+        end_hears(&pair.near, "two");
+        check_both_ways(&pair);
+    }
+}
+
 static void a_forked_child_may_close_everything(void **state)
 {
     (void)state;
@@ -155,6 +258,8 @@ static const struct CMUnitTest tests[] = {
     EVERY(a_vfork_child_may_send),
     EVERY(posix_spawn_may_close_and_dup2_anything),
     EVERY(system_and_popen_leave_sockets_alone),
+    EVERY(what_a_child_that_is_started_receives),
+    EVERY(what_a_child_does_not_get_stays),
     EVERY(a_forked_child_may_close_everything),
 };
 
