@@ -37,11 +37,17 @@ static inline void hqq_hook_spawn(void)
         hqq_socket_spawn();
 }
 
-/* Before a call that reads past the socket layer. */
+/* Before a call that reads past the socket layer, or sends past it. */
 static inline void hqq_hook_demote(int fd)
 {
     if (hqq_preload_is_ready())
         hqq_socket_demote(fd);
+}
+
+static inline void hqq_hook_demote_sender(int fd)
+{
+    if (hqq_preload_is_ready())
+        hqq_socket_demote_sender(fd);
 }
 
 /* glibc declares addresses as a transparent union. A plain pointer is the same to the compiler, but not in ISO C. */

@@ -7,7 +7,9 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 static FILE *created_stream(FILE *stream)
 {
@@ -70,16 +72,26 @@ HQQ_EXPORT DIR *opendir(const char *path)
     return folder;
 }
 
+/* For how it is opened. */
+static void demote_stream(int fd, const char *mode)
+{
+    bool is_both = strchr(mode, '+') != NULL;
+    if (is_both || mode[0] == 'r')
+        hqq_hook_demote(fd);
+    if (is_both || mode[0] != 'r')
+        hqq_hook_demote_sender(fd);
+}
+
 HQQ_EXPORT FILE *fdopen(int fd, const char *mode)
 {
-    hqq_hook_demote(fd);
+    demote_stream(fd, mode);
     return hqq_real.fdopen(fd, mode);
 }
 
 HQQ_EXPORT FILE *_IO_fdopen(int fd, const char *mode);
 HQQ_EXPORT FILE *_IO_fdopen(int fd, const char *mode)
 {
-    hqq_hook_demote(fd);
+    demote_stream(fd, mode);
     return hqq_real.fdopen(fd, mode);
 }
 

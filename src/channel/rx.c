@@ -128,6 +128,17 @@ size_t hqq_rx_copy(const struct hqq_channel *channel, const struct hqq_datagram 
     return copied;
 }
 
+size_t hqq_rx_parts(const struct hqq_channel *channel, const struct hqq_datagram *datagram,
+                    struct iovec parts[static 2])
+{
+    const struct hqq_ring *ring = &channel->rx;
+    uint64_t until_end = (ring->count - (datagram->position & ring->mask)) * ring->buffer_size;
+    uint64_t first = datagram->length < until_end ? datagram->length : until_end;
+    parts[0] = (struct iovec){.iov_base = hqq_ring_buffer(ring, datagram->position), .iov_len = first};
+    parts[1] = (struct iovec){.iov_base = ring->buffers, .iov_len = datagram->length - first};
+    return parts[1].iov_len != 0 ? 2 : 1;
+}
+
 static void release_slots(struct hqq_channel *channel, uint64_t from, uint64_t to)
 {
     for (uint64_t position = from; position != to; position++)

@@ -49,6 +49,10 @@ bool hqq_rx_take(struct hqq_channel *channel, const struct hqq_datagram *datagra
 size_t hqq_rx_copy(const struct hqq_channel *channel, const struct hqq_datagram *datagram, const struct iovec *parts,
                    size_t count);
 
+/* Where it lies: one piece, or two where it comes round the end of the ring. Returns how many. */
+size_t hqq_rx_parts(const struct hqq_channel *channel, const struct hqq_datagram *datagram,
+                    struct iovec parts[static 2]);
+
 /* Its slots are free. */
 void hqq_rx_release(struct hqq_channel *channel, const struct hqq_datagram *datagram);
 

@@ -21,8 +21,9 @@ ssize_t hqq_borrow_next(struct hqq_endpoint *endpoint, int fd, struct hqq_borrow
         struct hqq_datagram datagram;
         hqq_entered_try(&entered);
         result = hqq_take_next(&receiving);
-        struct hqq_channel *channel =
-            result >= 0 && !endpoint->head_is_noted ? hqq_scheduler_next(endpoint, &datagram) : NULL;
+        struct hqq_channel *channel = result >= 0 && !endpoint->head_is_noted && !endpoint->are_rings_last
+                                          ? hqq_scheduler_next(endpoint, &datagram)
+                                          : NULL;
         if (result == HQQ_RECEIVE_SPOILT)
             continue;
         if (!channel)

@@ -7,6 +7,7 @@
 #include "endpoint/life.h"
 #include "endpoint/modes.h"
 #include "endpoint/ownership.h"
+#include "endpoint/put_back.h"
 #include "endpoint/scheduler.h"
 #include "endpoint/socket_options.h"
 
@@ -88,6 +89,43 @@ void hqq_changes_passed(struct hqq_endpoint *endpoint)
     if (hqq_endpoint_mode(endpoint) <= HQQ_MODE_FOREIGN)
         hqq_mode_add_foreign(endpoint, HQQ_FOREIGN_SHARED);
     send_plainly(endpoint); /* where it leads from now on the other process may change */
+    hqq_endpoint_end_change(endpoint, has_lock);
+}
+
+/* What can't be put back comes with its senders' next datagrams. */
+static void put_back_or_hand_off(struct hqq_endpoint *endpoint, int fd, bool has_lock, bool keeps_names)
+{
+    bool is_receiver = hqq_load32_relaxed(&endpoint->is_receiver) != 0;
+    if (has_lock && is_receiver && endpoint->busy && hqq_endpoint_is_live(endpoint, fd))
+        hqq_put_back(endpoint, fd, keeps_names);
+    hand_off(endpoint);
+}
+
+void hqq_changes_inherited(struct hqq_endpoint *endpoint, int fd)
+{
+    bool has_lock = hqq_endpoint_begin_change(endpoint);
+    hqq_add_relaxed(&hqq_ownership_copies, 1);
+    put_back_or_hand_off(endpoint, fd, has_lock, true);
+    if (hqq_endpoint_mode(endpoint) <= HQQ_MODE_FOREIGN)
+        hqq_mode_add_foreign(endpoint, HQQ_FOREIGN_SHARED);
+    hqq_endpoint_end_change(endpoint, has_lock);
+}
+
+void hqq_changes_read_unseen(struct hqq_endpoint *endpoint, int fd)
+{
+    bool has_lock = hqq_endpoint_begin_change(endpoint);
+    if (hqq_load32_relaxed(&endpoint->is_busy) != 0)
+        put_back_or_hand_off(endpoint, fd, has_lock, false);
+    if (hqq_endpoint_mode(endpoint) <= HQQ_MODE_FOREIGN)
+        hqq_mode_add_foreign(endpoint, HQQ_FOREIGN_WAITER);
+    hqq_endpoint_end_change(endpoint, has_lock);
+}
+
+void hqq_changes_sent_unseen(struct hqq_endpoint *endpoint)
+{
+    bool has_lock = hqq_endpoint_begin_change(endpoint);
+    if (!endpoint->is_send_plain)
+        send_plainly(endpoint);
     hqq_endpoint_end_change(endpoint, has_lock);
 }
 

@@ -91,6 +91,7 @@ struct hqq_endpoint {
     uint32_t burst;             /* datagrams from current in a row */
     uint32_t head_number;       /* which datagram at the head of the kernel's queue positions are noted for */
     bool head_is_noted;         /* one is at the head, and the rings have their turn before it, up to noted positions */
+    bool are_rings_last;        /* what they held before is in the kernel's queue: put_back.h */
     bool is_inherited;          /* from the parent: its channels and its rendezvous are not ours to end */
     bool is_lost;               /* closed in the midst of a send: not used again */
     hqq_atomic_u32 is_receiver; /* this process is the one that receives */

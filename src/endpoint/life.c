@@ -116,7 +116,8 @@ static void begin(struct hqq_endpoint *endpoint, int fd, uint64_t cookie, const 
     hqq_store32_relaxed(&endpoint->unvalidated_count, 0);
     hqq_store32_relaxed(&endpoint->keys_expected, 0);
     endpoint->since_kernel_poll = endpoint->burst = endpoint->pops = 0;
-    endpoint->head_is_noted = endpoint->is_inherited = endpoint->is_listen_refused = false;
+    endpoint->head_is_noted = endpoint->are_rings_last = false;
+    endpoint->is_inherited = endpoint->is_listen_refused = false;
     hqq_store32_relaxed(&endpoint->is_receiver, 0);
     hqq_bet_begin(&endpoint->bet, rule->polling);
     endpoint->listener = -1;

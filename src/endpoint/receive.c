@@ -228,6 +228,8 @@ bool hqq_receive_next_length(struct hqq_endpoint *endpoint, int fd, size_t *ret_
 {
     struct hqq_entered entered;
     struct hqq_datagram datagram = {.length = 0};
+    if (endpoint->are_rings_last && !hqq_kernel_queue_is_empty(fd))
+        return false;
     hqq_entered_begin(&entered, endpoint);
     bool may_look = !hqq_filter_is_set();
     hqq_scheduler_poll(endpoint);

@@ -131,10 +131,19 @@ static ssize_t take_from_kernel(const struct hqq_receiving *receiving)
     return result;
 }
 
+/* What was put back is older than what there was no room for; and that is sent again by its sender before anything new. */
+static ssize_t take_rings_last(const struct hqq_receiving *receiving)
+{
+    ssize_t result = hqq_kernel_queue_pop(receiving);
+    return result == HQQ_RECEIVE_NOTHING ? take_from_rings(receiving) : result;
+}
+
 ssize_t hqq_take_next(const struct hqq_receiving *receiving)
 {
     struct hqq_endpoint *endpoint = receiving->endpoint;
     ssize_t result = HQQ_RECEIVE_NOTHING;
+    if (__builtin_expect(endpoint->are_rings_last, 0))
+        return take_rings_last(receiving);
     hqq_scheduler_poll(endpoint);
     if (__builtin_expect(endpoint->since_kernel_poll < KERNEL_TURN && !endpoint->head_is_noted, 1))
         result = take_from_rings(receiving);

@@ -82,7 +82,7 @@ static void pass_kept(void)
     for (int fd = hqq_fd_next(0); fd >= 0; fd = hqq_fd_next(fd + 1)) {
         struct hqq_endpoint *endpoint = find_own(fd, &is_kept);
         if (endpoint && is_kept)
-            hqq_changes_passed(endpoint);
+            hqq_changes_inherited(endpoint, fd);
     }
 }
 
@@ -156,5 +156,12 @@ void hqq_socket_demote(int fd)
 {
     struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
     if (endpoint && !hqq_ownership_is_borrowed())
-        hqq_endpoint_make_foreign(endpoint, HQQ_FOREIGN_WAITER);
+        hqq_changes_read_unseen(endpoint, fd);
+}
+
+void hqq_socket_demote_sender(int fd)
+{
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    if (endpoint && !hqq_ownership_is_borrowed())
+        hqq_changes_sent_unseen(endpoint);
 }

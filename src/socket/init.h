@@ -41,8 +41,10 @@ void hqq_socket_created(int fd);
 /* The same of an epoll set, which is known from its beginning. */
 void hqq_socket_created_set(int fd);
 
-/* Gives a socket to the kernel for good: it is about to be read in ways that see the kernel's queue only. Ignores
- * descriptors that are none of ours, and does nothing in a vfork child. Async-signal-safe. */
+/* Gives a socket to the kernel for good: it is about to be read in ways that see the kernel's queue only, into which goes
+ * what rings hold; or it is about to be sent by, unseen. Ignore descriptors that are none of ours, and do nothing in a vfork
+ * child. Async-signal-safe. */
 void hqq_socket_demote(int fd);
+void hqq_socket_demote_sender(int fd);
 
 #endif

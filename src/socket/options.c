@@ -8,9 +8,12 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include <hqq/socket.h>
 
+#include "endpoint/changes.h"
+#include "endpoint/endpoint.h"
 #include "endpoint/ownership.h"
 #include "endpoint/passed.h"
 #include "runtime/fdtable.h"
@@ -47,6 +50,14 @@ int hqq_getsockopt(int fd, int level, int option, void *value, socklen_t *length
 
 /* ---- fcntl, ioctl ---------------------------------------------------------------------------------------------- */
 
+/* Where another process receives it reads there itself. */
+static void note_input(int fd)
+{
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    if (endpoint && hqq_endpoint_is_own(endpoint) && hqq_load32_relaxed(&endpoint->is_receiver) != 0)
+        hqq_changes_read_unseen(endpoint, fd);
+}
+
 static void note_duplicate(int fd, int duplicate)
 {
     int saved = errno;
@@ -56,6 +67,8 @@ static void note_duplicate(int fd, int duplicate)
     struct hqq_object *object = hqq_fd_get(fd);
     if (object && object->ops->share)
         object->ops->share(object, fd, duplicate);
+    if (duplicate == STDIN_FILENO) /* stdio may read it, unseen */
+        note_input(fd);
     errno = saved;
 }
 

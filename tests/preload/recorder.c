@@ -12,6 +12,7 @@
 #include "runtime/frame.h"
 #include "runtime/libc.h"
 #include "socket/init.h"
+#include "socket/splice.h"
 
 static char record[4096];
 static int exit_told_to = -1;
@@ -114,6 +115,19 @@ void hqq_socket_created(int fd)
 void hqq_socket_created_set(int fd)
 {
     note(fd >= 0 ? "created" : "created(-1)");
+}
+
+void hqq_socket_demote_sender(int fd)
+{
+    (void)fd;
+    note("demote_sender");
+}
+
+bool hqq_splice_to_pipe(int from, int to, size_t length, bool waits, ssize_t *ret_result)
+{
+    (void)from, (void)to, (void)length, (void)waits, (void)ret_result;
+    note("splice");
+    return false;
 }
 
 void hqq_socket_demote(int fd)

@@ -384,10 +384,13 @@ static void what_makes_streams(void **state)
     closed(tmpfile64(), "created", __LINE__);
     int fd = dup(2);
     record_take();
-    closed(fdopen(fd, "w"), "demote", __LINE__);
-    fd = dup(2);
+    closed(fdopen(fd, "w"), "demote_sender", __LINE__);
+    fd = open("/dev/null", O_RDWR);
     record_take();
-    closed(_IO_fdopen(fd, "w"), "demote", __LINE__);
+    closed(fdopen(fd, "r+"), "demote demote_sender", __LINE__);
+    fd = open("/dev/null", O_RDONLY);
+    record_take();
+    closed(_IO_fdopen(fd, "r"), "demote", __LINE__);
     DIR *folder = opendir("/");
     assert_non_null(folder);
     check("created", 0, "opendir", __LINE__);
@@ -413,12 +416,12 @@ static void what_moves_data_out_of_sight(void **state)
     assert_int_equal(pipe(more), 0);
     assert_int_equal(write(fds[1], "abc", 3), 3);
     record_take();
-    succeeds("demote demote", tee(fds[0], more[1], 1, 0));
-    succeeds("demote demote", splice(fds[0], NULL, more[1], NULL, 1, 0));
+    succeeds("", tee(fds[0], more[1], 1, 0));
+    succeeds("splice demote_sender", splice(fds[0], NULL, more[1], NULL, 1, 0));
     int zero = open("/dev/zero", O_RDONLY);
     record_take();
-    succeeds("demote demote", sendfile(more[1], zero, NULL, 1));
-    succeeds("demote demote", sendfile64(more[1], zero, NULL, 1));
+    succeeds("splice demote_sender", sendfile(more[1], zero, NULL, 1));
+    succeeds("splice demote_sender", sendfile64(more[1], zero, NULL, 1));
 
     struct aiocb operation = {.aio_fildes = zero, .aio_buf = &byte, .aio_nbytes = 1, .aio_lio_opcode = LIO_READ};
     struct aiocb *const list[2] = {&operation, NULL};
@@ -429,7 +432,7 @@ static void what_moves_data_out_of_sight(void **state)
     record_take();
     errno = EXDEV;
     succeeds("demote", lio_listio(LIO_WAIT, list, 2, NULL));
-    succeeds("demote", aio_write(&operation)); /* fails later: zero is for reading */
+    succeeds("demote_sender", aio_write(&operation)); /* fails later: zero is for reading */
     assert_int_equal(aio_suspend(awaited, 1, NULL), 0);
     assert_int_equal(aio_return(&operation), -1);
 
@@ -440,7 +443,7 @@ static void what_moves_data_out_of_sight(void **state)
     for (int i = 0; i < 2; i++) {
         record_take();
         errno = EXDEV;
-        succeeds("demote", start_other[i](&other));
+        succeeds(i == 0 ? "demote" : "demote_sender", start_other[i](&other));
         assert_int_equal(aio_suspend64(other_awaited, 1, NULL), 0);
         assert_int_equal(aio_return64(&other), i == 0 ? 1 : -1);
     }
