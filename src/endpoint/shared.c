@@ -6,6 +6,7 @@
 
 #include "base/thread.h"
 #include "platform/process.h"
+#include "platform/shm.h"
 #include "platform/sys.h"
 #include "runtime/filter.h"
 #include "runtime/libc.h"
@@ -31,6 +32,8 @@ static struct hqq_shared *pool(void)
     if (hqq_sys.mmap(&address, SHARED_COUNT * sizeof(struct hqq_shared), PROT_READ | PROT_WRITE,
                      MAP_SHARED | MAP_ANONYMOUS, -1) != 0)
         return NULL;
+    if (!hqq_filter_is_set())
+        hqq_shm_omit_from_dumps(address, SHARED_COUNT * sizeof(struct hqq_shared));
     if (!hqq_cas_pointer_release(&shared_pool, NULL, address)) {
         hqq_sys.munmap(address, SHARED_COUNT * sizeof(struct hqq_shared));
         address = hqq_load_pointer_acquire(&shared_pool);

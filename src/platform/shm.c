@@ -56,12 +56,20 @@ static int allocate(int fd, size_t length)
     return hqq_sys.ftruncate(fd, end);
 }
 
+/* What a memfd holds would else be in each core dump, as shared memory without a name is. */
+void hqq_shm_omit_from_dumps(void *address, size_t length)
+{
+    (void)hqq_sys.madvise(address, length, MADV_DONTDUMP);
+}
+
 static int map_shared(int fd, size_t length, struct hqq_mapping *mapping)
 {
     int result = hqq_sys.mmap(&mapping->base, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
-    if (result == 0)
-        mapping->length = length;
-    return result;
+    if (result != 0)
+        return result;
+    mapping->length = length;
+    hqq_shm_omit_from_dumps(mapping->base, length);
+    return 0;
 }
 
 /* The whole of a file of that status. */

@@ -80,6 +80,9 @@ int hqq_shm_unlink_if(const char *name, bool (*may_remove)(const struct hqq_mapp
 /* Removes the name, whatever it is. -ENOENT, -EACCES (also where the directory is sticky), -EINVAL (a directory). */
 int hqq_shm_unlink_named(const char *name);
 
+/* Leaves pages of the library's own out of the program's core dumps; at the kernel's pleasure. */
+void hqq_shm_omit_from_dumps(void *address, size_t length);
+
 /* Nothing for a mapping that is unmapped already, or all zero. Device and inode stay. */
 void hqq_shm_unmap(struct hqq_mapping *mapping);
 

@@ -20,9 +20,11 @@
 
 #include "platform/clock.h"
 #include "platform/process.h"
+#include "platform/shm.h"
 #include "platform/sys.h"
 #include "platform/trace.h"
 #include "runtime/config.h"
+#include "runtime/filter.h"
 #include "runtime/libc.h"
 
 #define ENTRIES_STEP 64  /* are allocated at a time */
@@ -72,6 +74,16 @@ static int allocate(struct hqq_counters_head *head, uint32_t first, uint32_t end
     return hqq_sys.madvise(at, to - from, MADV_POPULATE_WRITE);
 }
 
+/* The program's core dumps are the program's. Only whole pages can be left out. */
+static void omit_from_dumps(void *memory, size_t size)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t before = -(uintptr_t)memory & (page - 1);
+    size_t whole = size > before ? (size - before) & ~(page - 1) : 0;
+    if (whole != 0 && !hqq_filter_is_set())
+        hqq_shm_omit_from_dumps((char *)memory + before, whole);
+}
+
 /* What fd is backed by may have no room later: allocated in steps where the kernel (5.14) can, else at once. */
 static int map_file(int fd, struct hqq_counters_head **ret_head, uint32_t *ret_allocated)
 {
@@ -95,6 +107,7 @@ static int map_file(int fd, struct hqq_counters_head **ret_head, uint32_t *ret_a
         hqq_sys.munmap(memory, size);
         return result;
     }
+    omit_from_dumps(memory, size);
     *ret_head = memory;
     return 0;
 }
@@ -290,6 +303,7 @@ static struct hqq_counters_head *make_first(uint64_t generation)
 {
     struct made made;
     bool is_seen = make(&made);
+    omit_from_dumps(&unseen, sizeof(unseen));
     if (!is_seen) {
         made.head = &unseen;
         made.allocated = HQQ_COUNTERS_ENTRIES;
@@ -339,6 +353,7 @@ static void replace(struct hqq_counters_head *old, struct made *made, bool is_ma
     } else if (mmap(old, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED) {
         hqq_store32_relaxed(&allocated, HQQ_COUNTERS_ENTRIES);
         fill_head(old);
+        omit_from_dumps(old, size);
     }
     errno = saved;
 }

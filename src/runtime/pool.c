@@ -3,7 +3,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "platform/shm.h"
 #include "platform/sys.h"
+#include "runtime/filter.h"
 
 #define CHUNK ((size_t)1 << 16)
 
@@ -13,6 +15,8 @@ static void *cut(struct hqq_pool *pool)
         void *pages;
         if (hqq_sys.mmap(&pages, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1) != 0)
             return NULL;
+        if (!hqq_filter_is_set())
+            hqq_shm_omit_from_dumps(pages, CHUNK);
         pool->chunk = pages;
         pool->left = CHUNK;
     }
