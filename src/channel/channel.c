@@ -15,6 +15,7 @@
 #include "platform/clock.h"
 #include "platform/process.h"
 #include "platform/sys.h"
+#include "runtime/memlock.h"
 #include "runtime/pool.h"
 
 /* The largest region that is accepted from a peer: what the largest configuration makes, and some. */
@@ -61,6 +62,8 @@ static bool is_memory_locked(void)
 {
     static hqq_atomic_u64 looked_ns;
     static hqq_atomic_u32 was_locked;
+    if (hqq_memory_is_locked())
+        return true;
     uint64_t now = hqq_clock_ns();
     uint64_t looked = hqq_load_relaxed(&looked_ns);
     if (looked == 0 || hqq_is_due(now, looked, LOCKED_LOOK_NS)) {
@@ -134,7 +137,7 @@ int hqq_channel_create(const struct hqq_rule *rule, int *ret_fd, struct hqq_chan
     uint64_t id;
     int fd;
     if (is_memory_locked())
-        return -EPERM;
+        return -ENOMEM;
     if (getrandom(&id, sizeof(id), GRND_NONBLOCK) != sizeof(id))
         return -EAGAIN;
     int result = hqq_layout_compute(rule->slots, rule->slot_size, hqq_page_size(), &layout);
@@ -181,7 +184,7 @@ int hqq_channel_attach(int fd, struct hqq_channel **ret_channel)
     struct hqq_layout layout;
     struct stat status;
     if (is_memory_locked())
-        return -EPERM;
+        return -ENOMEM;
     int seals = hqq_sys.get_seals(fd); /* first: of anything but a memfd fstat() might not return */
     if (seals < 0)
         return HQQ_ERROR_UNSEALED;

@@ -33,6 +33,14 @@ bool hqq_rx_has_data(struct hqq_channel *channel)
     return readable(channel, hqq_load_relaxed(hqq_ring_r(&channel->rx)), word) != 0;
 }
 
+bool hqq_rx_is_read(struct hqq_channel *channel)
+{
+    const struct hqq_ring *ring = &channel->rx;
+    uint64_t last = hqq_load_relaxed(hqq_ring_r(ring)) - 1;
+    return !hqq_rx_has_data(channel) &&
+           hqq_ring_distance(hqq_load_relaxed(hqq_ring_seq(ring, last)), last + ring->count) >= 0;
+}
+
 uint64_t hqq_rx_bound(const struct hqq_channel *channel)
 {
     uint64_t r = hqq_load_relaxed(hqq_ring_r(&channel->rx));

@@ -33,6 +33,10 @@ enum hqq_rx_look hqq_rx_peek(struct hqq_channel *channel, struct hqq_datagram *r
 /* True if something may be taken. A broken ring says so too. */
 bool hqq_rx_has_data(struct hqq_channel *channel);
 
+/* True if nothing may be taken, and what was taken last has been copied: a receive that a handler has interrupted may be
+ * at it still. */
+bool hqq_rx_is_read(struct hqq_channel *channel);
+
 /* How far the ring may be read now. */
 uint64_t hqq_rx_bound(const struct hqq_channel *channel);
 

@@ -10,6 +10,7 @@
 #ifndef HQQ_CHANNEL_TX_H
 #define HQQ_CHANNEL_TX_H
 
+#include "channel/bound.h"
 #include "channel/channel.h"
 #include "runtime/cursor.h"
 
@@ -68,6 +69,14 @@ size_t hqq_tx_parts(const struct hqq_channel *channel, const struct hqq_unread *
 
 /* It was sent, or can't be: its slots are free. */
 void hqq_tx_release(struct hqq_channel *channel, const struct hqq_unread *unread);
+
+/* True if the peer has nothing left to read: what is in the ring still was withdrawn. Under the send lock it stays so. */
+static inline bool hqq_tx_is_read(const struct hqq_channel *channel)
+{
+    uint64_t r = hqq_load_acquire(hqq_ring_r(&channel->tx));
+    uint64_t w = hqq_load_relaxed(hqq_ring_w(&channel->tx));
+    return hqq_ring_distance(hqq_bound_of(hqq_load_acquire(&channel->peer->notify), r, w), r) <= 0;
+}
 
 /* Slots published and not yet taken. */
 static inline uint64_t hqq_tx_depth(const struct hqq_channel *channel)

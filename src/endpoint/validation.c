@@ -50,8 +50,8 @@ void hqq_validation_drop_offered(struct hqq_endpoint *endpoint, bool is_own)
     }
 }
 
-/* What the sending side has made is ours to receive from, once the peer has repeated the secret. */
-static void take_over_offered(struct hqq_endpoint *endpoint)
+/* Received from once the peer has repeated the secret. */
+void hqq_validation_take_over_offered(struct hqq_endpoint *endpoint)
 {
     struct hqq_channel *channel = hqq_swap_pointer_acq_rel(&endpoint->offered, NULL);
     while (channel) {
@@ -128,7 +128,7 @@ void hqq_validation_look(struct hqq_endpoint *endpoint)
 {
     uint64_t ticks = hqq_ticks();
     if (endpoint->offered)
-        take_over_offered(endpoint);
+        hqq_validation_take_over_offered(endpoint);
     if (hqq_load32_relaxed(&endpoint->unvalidated_count) != 0)
         say_that_we_receive(endpoint);
     if (hqq_filter_is_set() ||

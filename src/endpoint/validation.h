@@ -31,6 +31,9 @@ void hqq_validation_look_if_due(struct hqq_endpoint *endpoint);
 /* A channel that the sending side made, for what its peer sends back. Under the send lock. */
 void hqq_validation_push(struct hqq_endpoint *endpoint, struct hqq_channel *channel);
 
+/* What the sending side has made is the receiving side's from now on, to receive from and to end. */
+void hqq_validation_take_over_offered(struct hqq_endpoint *endpoint);
+
 /* Those that were not taken over. */
 void hqq_validation_drop_offered(struct hqq_endpoint *endpoint, bool is_own);
 

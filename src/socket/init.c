@@ -6,6 +6,7 @@
 
 #include "endpoint/changes.h"
 #include "endpoint/life.h"
+#include "endpoint/memory.h"
 #include "endpoint/ownership.h"
 #include "hqqsock/named.h"
 #include "runtime/config.h"
@@ -120,6 +121,16 @@ void hqq_socket_filtered(void)
         if (hqq_load32_relaxed(&endpoint->is_live) != 0 && hqq_endpoint_is_own(endpoint))
             hqq_endpoint_set_reason(endpoint, HQQ_SOCKET_FILTERED);
     }
+}
+
+bool hqq_socket_lock_memory(void)
+{
+    int saved = errno;
+    if (hqq_load32_acquire(&hqq_started) != HQQ_STARTED || hqq_ownership_is_borrowed())
+        return true;
+    bool is_all = hqq_memory_give_up();
+    errno = saved;
+    return is_all;
 }
 
 void hqq_socket_fork_prepare(void)

@@ -28,6 +28,10 @@ void hqq_socket_filtered(void);
  * programs' from then on. Async-signal-safe. */
 void hqq_socket_spawn(void);
 
+/* The process is about to lock the memory that it has: channels give up theirs. False: some could not, as something is
+ * unread there; soon it may be otherwise. Waits for other threads, and does nothing in a vfork child. */
+bool hqq_socket_lock_memory(void);
+
 /* Around a fork, as pthread_atfork() calls them. */
 void hqq_socket_fork_prepare(void);
 void hqq_socket_fork_parent(void);

@@ -130,6 +130,11 @@ bool hqq_splice_to_pipe(int from, int to, size_t length, bool waits, ssize_t *re
     return false;
 }
 
+bool hqq_socket_lock_memory(void)
+{
+    return true;
+}
+
 void hqq_socket_demote(int fd)
 {
     (void)fd;
