@@ -16,6 +16,7 @@
 #include "endpoint/kernel_queue.h"
 #include "endpoint/scheduler.h"
 #include "endpoint/validation.h"
+#include "platform/clock.h"
 #include "platform/sys.h"
 #include "platform/trace.h"
 #include "runtime/filter.h"
@@ -26,6 +27,11 @@
 
 /* Of those, the longest. */
 #define LONGEST ((size_t)1 << 20)
+
+/* A sender may be in the midst of a stream between two looks at it. What it has sent before is handed off as a whole,
+ * or it would meet a full queue, and what it sends meanwhile come before the rest: so many have room in any queue. */
+#define FEW 8
+#define QUIET_NS (500 * HQQ_NS_PER_US)
 
 /* Descriptors that may come with one: what the kernel allows. */
 #define DESCRIPTORS 253
@@ -83,7 +89,7 @@ static bool send_next(struct hqq_endpoint *endpoint, int sender, bool keeps_name
     return true;
 }
 
-/* ---- Turning the kernel's queue round ------------------------------------------------------------------------------ */
+/* ---- Turning the kernel's queue round ---------------------------------------------------------------------------- */
 
 /* The one at the head; in pages of its own, as it is large. */
 struct head {
@@ -154,7 +160,7 @@ static void turn_round(struct hqq_endpoint *endpoint, int fd, int sender, const 
     hqq_sys.munmap(pages, sizeof(*head));
 }
 
-/* ---- Both ---------------------------------------------------------------------------------------------------------- */
+/* ---- Both -------------------------------------------------------------------------------------------------------- */
 
 /* Changes with whatever the senders do. */
 static uint64_t activity(const struct hqq_endpoint *endpoint)
@@ -162,6 +168,27 @@ static uint64_t activity(const struct hqq_endpoint *endpoint)
     uint64_t sum = 0;
     for (const struct hqq_channel *channel = endpoint->channels; channel; channel = channel->next)
         sum += hqq_load_acquire(hqq_ring_w(&channel->rx)) + hqq_load_relaxed(&channel->peer->drain_requested);
+    return sum;
+}
+
+/* False: a sender is at work, as far as can be seen: where there is much, a while must show it. */
+static bool is_quiet(const struct hqq_endpoint *endpoint, uint64_t before, bool is_much)
+{
+    uint64_t until = is_much ? hqq_clock_ns() + QUIET_NS : 0;
+    while (activity(endpoint) == before) {
+        if (!is_much || hqq_clock_ns() >= until)
+            return true;
+        hqq_sys.sched_yield();
+    }
+    return false;
+}
+
+/* Slots, and no fewer than datagrams. */
+static uint64_t depth(const struct hqq_endpoint *endpoint)
+{
+    uint64_t sum = 0;
+    for (const struct hqq_channel *channel = endpoint->channels; channel; channel = channel->next)
+        sum += hqq_ring_depth(&channel->rx);
     return sum;
 }
 
@@ -189,11 +216,14 @@ void hqq_put_back(struct hqq_endpoint *endpoint, int fd, bool keeps_names)
 {
     if (hqq_filter_is_set() || endpoint->name_length <= offsetof(struct sockaddr_un, sun_path))
         return;
+    bool is_much = depth(endpoint) > FEW;
+    if (keeps_names && is_much)
+        return;
     int saved = errno;
     uint64_t before = activity(endpoint);
     int sender = open_sender(endpoint);
     if (sender >= 0) {
-        if (activity(endpoint) == before)
+        if (is_quiet(endpoint, before, is_much))
             put_back(endpoint, fd, sender, keeps_names);
         hqq_libc.syscall(SYS_close, sender);
     }
