@@ -100,6 +100,13 @@ static const char *privilege_of(int fd)
     return NULL;
 }
 
+/* The program's own start is told not to look. */
+static bool is_asan_order_free(void)
+{
+    const char *options = getenv("ASAN_OPTIONS");
+    return options && strstr(options, "verify_asan_link_order=0");
+}
+
 /* What is wrong with an ELF program; NULL if nothing is. */
 static const char *flaw_of(const struct hqq_elf *elf, const struct hqq_elf *library)
 {
@@ -111,7 +118,7 @@ static const char *flaw_of(const struct hqq_elf *elf, const struct hqq_elf *libr
         return "it is statically linked: there is no loader that would load the preload library";
     if (hqq_elf_flaw(elf) == HQQ_ELF_MUSL)
         return "it runs with musl libc, and the preload library is made for glibc";
-    if (hqq_elf_flaw(elf) == HQQ_ELF_ASAN_BEFORE)
+    if (hqq_elf_flaw(elf) == HQQ_ELF_ASAN_BEFORE && !is_asan_order_free())
         return "it is built with AddressSanitizer as a library, which has to be loaded before any other";
     return NULL;
 }
