@@ -145,6 +145,17 @@ int hqq_elf_read(int fd, struct hqq_elf *ret_elf)
     return 0;
 }
 
+const char *hqq_elf_interpreter(int fd, char line[HQQ_ELF_SCRIPT_LINE])
+{
+    long size = syscall(SYS_pread64, fd, line, HQQ_ELF_SCRIPT_LINE - 1, (off_t)0);
+    if (size < 3 || memcmp(line, "#!", 2) != 0)
+        return NULL;
+    line[size] = '\0';
+    char *start = line + 2 + strspn(line + 2, " \t");
+    start[strcspn(start, " \t\n")] = '\0';
+    return *start ? start : NULL;
+}
+
 #if defined(__x86_64__)
 #define OWN_MACHINE EM_X86_64
 #else

@@ -21,6 +21,12 @@ struct hqq_elf {
 /* 0 or -errno; what is no ELF file is no error. */
 int hqq_elf_read(int fd, struct hqq_elf *ret_elf);
 
+/* As much of a script's first line as the kernel reads, and a NUL. */
+#define HQQ_ELF_SCRIPT_LINE 257
+
+/* The interpreter that a script names behind "#!", in line; NULL if it is none, or names none. */
+const char *hqq_elf_interpreter(int fd, char line[HQQ_ELF_SCRIPT_LINE]);
+
 /* What ld.so cannot bear of a library for this process in such a program. */
 enum hqq_elf_flaw {
     HQQ_ELF_BEARS,       /* or it pays no attention, as it is static */

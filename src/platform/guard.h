@@ -40,8 +40,18 @@ static inline bool hqq_guard_copy(void *to, const void *from, size_t length)
     return __builtin_expect(hqq_guard_copy_bytes(to, from, length) == 0, 1);
 }
 
+/* No processor here has smaller pages. */
+#define HQQ_GUARD_PAGE ((size_t)4096)
+
+bool hqq_guard_is_readable_slow(const void *address, size_t length);
+
 /* True if each byte can be read, by one byte of each page. */
-bool hqq_guard_is_readable(const void *address, size_t length);
+static inline bool hqq_guard_is_readable(const void *address, size_t length)
+{
+    if (__builtin_expect(length - 1 >= HQQ_GUARD_PAGE, 0)) /* longer, or nothing */
+        return hqq_guard_is_readable_slow(address, length);
+    return __builtin_expect(hqq_guard_touch(address, (const char *)address + length - 1) == 0, 1);
+}
 
 /* For a handler of SIGSEGV or SIGBUS, with its third argument: true if the access was one of these. It returns false then,
  * once the handler has returned. */
