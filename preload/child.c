@@ -19,8 +19,7 @@
 #include "runtime/filter.h"
 
 #define PATH_SPACE 512 /* longer ones are not looked at */
-#define SCRIPT_LINE 256
-#define SCRIPTS_MAX 4 /* interpreters of interpreters */
+#define SCRIPTS_MAX 4  /* interpreters of interpreters */
 
 static const char variable[] = "LD_PRELOAD=";
 static const char *own_name; /* without its folder */
@@ -71,14 +70,14 @@ static bool is_asan(const char *entry, size_t length)
     return false;
 }
 
-/* The entry of the environment that has this library in it, or NULL. */
-static const char *find_preload(char *const environment[], size_t *ret_index, bool *ret_has_asan_before)
+/* True if an entry of the environment has this library in it. */
+static bool find_preload(char *const environment[], size_t *ret_index, bool *ret_has_asan_before)
 {
     if (!own_name || !environment)
-        return NULL;
+        return false;
     for (size_t i = 0; hqq_guard_is_readable(&environment[i], sizeof(*environment)) && environment[i]; i++) {
         if (!hqq_guard_is_readable(environment[i], 1))
-            return NULL; /* the kernel finds it too */
+            return false; /* the kernel finds it too */
         if (strncmp(environment[i], variable, sizeof(variable) - 1) != 0)
             continue;
         const char *at = environment[i] + sizeof(variable) - 1, *entry;
@@ -86,32 +85,25 @@ static const char *find_preload(char *const environment[], size_t *ret_index, bo
         for (size_t length; (length = next_entry(&at, &entry)) != 0;) {
             *ret_index = i;
             if (is_own(entry, length))
-                return environment[i];
+                return true;
             *ret_has_asan_before |= is_asan(entry, length);
         }
     }
-    return NULL;
+    return false;
 }
 
 /* ---- The program -------------------------------------------------------------------------------------------------- */
 
-/* What "#!" names, in line, which has room for SCRIPT_LINE bytes; NULL if it is no script. */
-static const char *interpreter_of(int fd, char *line)
+static bool is_plain_file(int folder, const char *path)
 {
-    long size = hqq_libc.syscall(SYS_pread64, fd, line, SCRIPT_LINE - 1, (off_t)0);
-    if (size < 3 || memcmp(line, "#!", 2) != 0)
-        return NULL;
-    line[size] = '\0';
-    char *start = line + 2 + strspn(line + 2, " \t");
-    start[strcspn(start, " \t\n")] = '\0';
-    return *start ? start : NULL;
+    struct stat status;
+    return hqq_libc.syscall(SYS_newfstatat, folder, path, &status, 0) == 0 && S_ISREG(status.st_mode);
 }
 
 /* -1 unless it is a plain file: to open another one may change something, or wait. */
 static int open_program(int folder, const char *path)
 {
-    struct stat status;
-    if (hqq_libc.syscall(SYS_newfstatat, folder, path, &status, 0) != 0 || !S_ISREG(status.st_mode))
+    if (!is_plain_file(folder, path))
         return -1;
     return (int)hqq_libc.syscall(SYS_openat, folder, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 }
@@ -119,7 +111,7 @@ static int open_program(int folder, const char *path)
 /* Of what runs in the end; what can't be looked at bears us. */
 static enum hqq_elf_flaw flaw_at(int folder, const char *path)
 {
-    char line[SCRIPT_LINE];
+    char line[HQQ_ELF_SCRIPT_LINE];
     struct hqq_elf elf;
     enum hqq_elf_flaw flaw = HQQ_ELF_BEARS;
     for (int depth = 0; path && depth <= SCRIPTS_MAX; depth++) {
@@ -130,7 +122,7 @@ static enum hqq_elf_flaw flaw_at(int folder, const char *path)
         if (hqq_elf_read(fd, &elf) == 0 && elf.is_elf)
             flaw = hqq_elf_flaw(&elf);
         else
-            path = interpreter_of(fd, line);
+            path = hqq_elf_interpreter(fd, line);
         hqq_libc.syscall(SYS_close, fd);
         folder = AT_FDCWD;
     }
@@ -153,9 +145,7 @@ static enum hqq_elf_flaw flaw_of_file(int fd)
 
 static bool is_program(const char *path)
 {
-    struct stat status;
-    return hqq_libc.syscall(SYS_newfstatat, AT_FDCWD, path, &status, 0) == 0 && S_ISREG(status.st_mode) &&
-           hqq_libc.syscall(SYS_faccessat, AT_FDCWD, path, X_OK) == 0;
+    return is_plain_file(AT_FDCWD, path) && hqq_libc.syscall(SYS_faccessat, AT_FDCWD, path, X_OK) == 0;
 }
 
 /* As execvp(3) searches: the first of the folders in which it can be executed. */
@@ -212,14 +202,13 @@ static bool leave_out(const char *from, char *to)
     return end[-1] != '=';
 }
 
-static char *const *copy_without(char *const environment[], size_t count, size_t index, char **changed, char *entry)
+static void copy_without(char *const environment[], size_t count, size_t index, char **changed, char *entry)
 {
     memcpy(changed, environment, (count + 1) * sizeof(*changed));
     if (leave_out(environment[index], entry))
         changed[index] = entry;
     else
         memmove(changed + index, changed + index + 1, (count - index) * sizeof(*changed));
-    return changed;
 }
 
 /* In memory of its own, which an exec that succeeds takes along; without any the program gets what it was to get. */
@@ -232,8 +221,8 @@ static int start_without(char *const environment[], size_t index, hqq_child_star
     void *memory;
     if (hqq_sys.mmap(&memory, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1) != 0)
         return start(call, environment);
-    char *const *changed = copy_without(environment, count, index, memory, (char *)memory + array);
-    int result = start(call, changed);
+    copy_without(environment, count, index, memory, (char *)memory + array);
+    int result = start(call, memory);
     hqq_sys.munmap(memory, size);
     return result;
 }

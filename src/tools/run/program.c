@@ -14,8 +14,7 @@
 
 #include "tools/run/options.h"
 
-#define SCRIPTS_MAX 5   /* the kernel follows as many interpreters of interpreters */
-#define SCRIPT_LINE 256 /* and reads as much of a line */
+#define SCRIPTS_MAX 5 /* the kernel follows as many interpreters of interpreters */
 #define DEFAULT_PATH "/bin:/usr/bin"
 
 __attribute__((format(printf, 3, 4))) static void refuse(struct run_program *program, int status, const char *format,
@@ -123,21 +122,6 @@ static const char *flaw_of(const struct hqq_elf *elf, const struct hqq_elf *libr
     return NULL;
 }
 
-/* "#! interpreter argument". False: none. */
-static bool read_script(int fd, char interpreter[PATH_MAX])
-{
-    char line[SCRIPT_LINE + 1];
-    ssize_t size = pread(fd, line, SCRIPT_LINE, 0);
-    if (size < 3 || memcmp(line, "#!", 2) != 0)
-        return false;
-    line[size] = '\0';
-    line[strcspn(line, "\n")] = '\0';
-    char *start = line + 2 + strspn(line + 2, " \t");
-    start[strcspn(start, " \t")] = '\0';
-    copy_path(interpreter, start);
-    return *start != '\0';
-}
-
 /* A text without #!, which execvp() hands to the shell. */
 static bool is_text(int fd)
 {
@@ -151,7 +135,8 @@ static bool is_text(int fd)
 static bool inspect(struct run_program *program, char path[PATH_MAX], const struct hqq_elf *library)
 {
     const char *name = path;
-    char interpreter[PATH_MAX] = "";
+    char interpreter[PATH_MAX] = "", line[HQQ_ELF_SCRIPT_LINE];
+    const char *script = NULL;
     struct hqq_elf elf;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
@@ -169,9 +154,11 @@ static bool inspect(struct run_program *program, char path[PATH_MAX], const stru
         refuse(program, RUN_EXIT_CANNOT, "%s: cannot be preloaded: %s", name, flaw_of(&elf, library));
     else if (elf.is_elf && access(elf.loader, X_OK) != 0)
         refuse(program, RUN_EXIT_MISSING, "%s: its loader %s: %s", name, elf.loader, strerror(errno));
-    else if (!elf.is_elf && !read_script(fd, interpreter) && is_text(fd))
+    else if (!elf.is_elf && (script = hqq_elf_interpreter(fd, line)))
+        copy_path(interpreter, script);
+    else if (!elf.is_elf && is_text(fd))
         copy_path(interpreter, "/bin/sh");
-    else if (!elf.is_elf && interpreter[0] == '\0')
+    else if (!elf.is_elf)
         refuse(program, RUN_EXIT_CANNOT, "%s: is neither an ELF program nor a script", name);
     close(fd);
     if (interpreter[0] == '\0')
