@@ -5,8 +5,22 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "platform/sys.h"
+#include "runtime/libc.h"
+
+bool hqq_identity_look_up(const char *path, struct hqq_inode *ret_inode)
+{
+    struct statx status;
+    if (hqq_libc.syscall(SYS_statx, AT_FDCWD, path, 0, HQQ_INODE_MASK, &status) != 0)
+        return false;
+    *ret_inode = hqq_inode_of(&status);
+    return true;
+}
+
+/* ---- Abstract names ---------------------------------------------------------------------------------------------- */
 
 /* "address: references protocol flags type state inode path": the path is all that is left of the line. */
 #define LINE_MAX_LENGTH 256

@@ -6,7 +6,9 @@
 #define HQQ_CHANNEL_IDENTITY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -35,6 +37,18 @@ static inline struct hqq_identity hqq_identity_of_peer(const struct hqq_channel 
                  hqq_load_relaxed(&channel->peer->file_born_ns)},
     };
 }
+
+/* A name's path, with a NUL. */
+static inline void hqq_identity_path(const struct sockaddr_un *name, socklen_t length,
+                                     char path[static sizeof(name->sun_path) + 1])
+{
+    size_t bytes = length - offsetof(struct sockaddr_un, sun_path);
+    memcpy(path, name->sun_path, bytes);
+    path[bytes] = '\0';
+}
+
+/* Which file a path leads to. False: none. errno is spoilt. */
+bool hqq_identity_look_up(const char *path, struct hqq_inode *ret_inode);
 
 /* False: the abstract name belongs to another socket of this network namespace, or to none. Reads a list of all sockets; true where
  * that can't be had. */

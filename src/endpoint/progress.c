@@ -41,23 +41,15 @@ static const char *name_of(const struct hqq_destination *destination)
 
 /* ---- Names ------------------------------------------------------------------------------------------------------ */
 
-static void path_of(const struct hqq_destination *destination, char path[static sizeof(destination->name.sun_path) + 1])
-{
-    size_t length = destination->name_length - offsetof(struct sockaddr_un, sun_path);
-    memcpy(path, destination->name.sun_path, length);
-    path[length] = '\0';
-}
-
 /* Which file the name leads to, if we may write to it. */
 static bool look_up(const struct hqq_destination *destination, struct hqq_inode *ret_inode)
 {
     char path[sizeof(destination->name.sun_path) + 1];
-    struct statx status;
-    path_of(destination, path);
-    if (hqq_libc.syscall(SYS_statx, AT_FDCWD, path, 0, HQQ_INODE_MASK, &status) != 0 ||
-        hqq_libc.syscall(SYS_faccessat2, AT_FDCWD, path, W_OK, AT_EACCESS) != 0)
+    struct hqq_inode inode;
+    hqq_identity_path(&destination->name, destination->name_length, path);
+    if (!hqq_identity_look_up(path, &inode) || hqq_libc.syscall(SYS_faccessat2, AT_FDCWD, path, W_OK, AT_EACCESS) != 0)
         return false;
-    *ret_inode = hqq_inode_of(&status);
+    *ret_inode = inode;
     return true;
 }
 

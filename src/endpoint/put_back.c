@@ -41,17 +41,13 @@
 /* The name is the socket's still. */
 static bool leads_here(const struct hqq_endpoint *endpoint)
 {
-    size_t length = endpoint->name_length - offsetof(struct sockaddr_un, sun_path);
-    char path[sizeof(endpoint->name.sun_path) + 1] = {0};
-    struct statx status;
+    char path[sizeof(endpoint->name.sun_path) + 1];
+    struct hqq_inode inode;
     if (endpoint->name.sun_path[0] == '\0')
         return hqq_identity_has_abstract_name(endpoint->identity.socket, &endpoint->name, endpoint->name_length);
-    memcpy(path, endpoint->name.sun_path, length);
-    if (!hqq_inode_is_known(&endpoint->identity.file) ||
-        hqq_libc.syscall(SYS_statx, AT_FDCWD, path, 0, HQQ_INODE_MASK, &status) != 0)
-        return false;
-    const struct hqq_inode inode = hqq_inode_of(&status);
-    return hqq_inode_is_same(&inode, &endpoint->identity.file);
+    hqq_identity_path(&endpoint->name, endpoint->name_length, path);
+    return hqq_inode_is_known(&endpoint->identity.file) && hqq_identity_look_up(path, &inode) &&
+           hqq_inode_is_same(&inode, &endpoint->identity.file);
 }
 
 /* One that is connected there, or -1. */
