@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "base/text.h"
 #include "platform/sys.h"
 #include "platform/trace.h"
 #include "runtime/kernel.h"
@@ -33,31 +33,37 @@ static uint64_t hash(const void *data, size_t length, uint64_t seed)
     return seed;
 }
 
-static void set_abstract(struct hqq_place *place, const char *text)
+/* An abstract rendezvous is named in place, between these two. */
+static struct hqq_text begin_abstract(struct hqq_place *place)
 {
     struct sockaddr_un *at = &place->rendezvous;
-    size_t length = strnlen(text, sizeof(at->sun_path) - 1);
+    struct hqq_text text;
     at->sun_family = AF_UNIX;
     at->sun_path[0] = '\0';
-    memcpy(at->sun_path + 1, text, length);
-    place->rendezvous_length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length);
+    hqq_text_begin(&text, at->sun_path + 1, sizeof(at->sun_path) - 1);
+    hqq_text_add(&text, "hqq/2/");
+    return text;
+}
+
+static void end_abstract(struct hqq_place *place, const struct hqq_text *text)
+{
+    place->rendezvous_length = (socklen_t)(text->end - (char *)&place->rendezvous);
 }
 
 /* An abstract name may have any bytes; two that share a hash share a rendezvous, where the challenge tells them apart. */
 static void place_abstract(const struct sockaddr_un *name, size_t length, struct hqq_place *place)
 {
-    char text[64];
-    snprintf(text, sizeof(text), "hqq/2/@%016llx%016llx",
-             (unsigned long long)hash(name->sun_path, length, UINT64_C(0xcbf29ce484222325)),
-             (unsigned long long)hash(name->sun_path, length, UINT64_C(0x9e3779b97f4a7c15)));
-    set_abstract(place, text);
+    struct hqq_text text = begin_abstract(place);
+    hqq_text_add(&text, "@");
+    hqq_text_add_number(&text, hash(name->sun_path, length, UINT64_C(0xcbf29ce484222325)), 16, 16);
+    hqq_text_add_number(&text, hash(name->sun_path, length, UINT64_C(0x9e3779b97f4a7c15)), 16, 16);
+    end_abstract(place, &text);
 }
 
 /* The birth time is in the name as inode numbers are reused; the time of the last change is not, as chmod moves it. */
 static int place_path(const struct hqq_rule *rule, const char *path, int path_fd, struct hqq_place *place)
 {
     struct statx status;
-    char text[100];
     int flags = path_fd >= 0 ? AT_EMPTY_PATH : 0;
     if (statx(path_fd >= 0 ? path_fd : AT_FDCWD, path_fd >= 0 ? "" : path, flags,
               STATX_TYPE | STATX_UID | HQQ_INODE_MASK, &status) != 0)
@@ -78,10 +84,15 @@ static int place_path(const struct hqq_rule *rule, const char *path, int path_fd
         return 0;
     }
     bool has_birth = (status.stx_mask & STATX_BTIME) != 0;
-    snprintf(text, sizeof(text), "hqq/2/%llx-%llx-%llx.%x", (unsigned long long)place->inode.device,
-             (unsigned long long)place->inode.number, has_birth ? (unsigned long long)status.stx_btime.tv_sec : 0,
-             has_birth ? status.stx_btime.tv_nsec : 0);
-    set_abstract(place, text);
+    struct hqq_text text = begin_abstract(place);
+    hqq_text_add_number(&text, place->inode.device, 16, 1);
+    hqq_text_add(&text, "-");
+    hqq_text_add_number(&text, place->inode.number, 16, 1);
+    hqq_text_add(&text, "-");
+    hqq_text_add_number(&text, has_birth ? (uint64_t)status.stx_btime.tv_sec : 0, 16, 1);
+    hqq_text_add(&text, ".");
+    hqq_text_add_number(&text, has_birth ? status.stx_btime.tv_nsec : 0, 16, 1);
+    end_abstract(place, &text);
     return 0;
 }
 

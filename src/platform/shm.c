@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -18,6 +17,7 @@
 #include <hqq/link.h>
 
 #include "base/atomic.h"
+#include "base/text.h"
 #include "platform/sys.h"
 
 #ifndef MFD_NOEXEC_SEAL
@@ -228,7 +228,10 @@ static int unlink_if_same(const char *path, const struct hqq_mapping *mapping)
 
 static void describe_descriptor(int fd, char path[static DESCRIPTOR_PATH_SIZE])
 {
-    (void)snprintf(path, DESCRIPTOR_PATH_SIZE, "/proc/self/fd/%d", fd);
+    struct hqq_text text;
+    hqq_text_begin(&text, path, DESCRIPTOR_PATH_SIZE);
+    hqq_text_add(&text, "/proc/self/fd/");
+    hqq_text_add_number(&text, (uint64_t)fd, 10, 1);
 }
 
 /* The length of the directory's part of a path, without its last slash. */
@@ -266,8 +269,11 @@ static int open_temporary(const char *path, struct hqq_unnamed *unnamed)
     struct stat stat;
     int fd;
     do {
-        (void)snprintf(unnamed->temporary, sizeof(unnamed->temporary), "%.*s/.hqq-%llx", (int)directory_length(path),
-                       path, (unsigned long long)hqq_clock_ns());
+        struct hqq_text text;
+        hqq_text_begin(&text, unnamed->temporary, sizeof(unnamed->temporary));
+        hqq_text_add_bytes(&text, path, directory_length(path));
+        hqq_text_add(&text, "/.hqq-");
+        hqq_text_add_number(&text, hqq_clock_ns(), 16, 1);
         fd = hqq_sys.open(unnamed->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     } while (fd == -EEXIST);
     if (fd < 0)

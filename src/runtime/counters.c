@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -18,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "platform/clock.h"
 #include "platform/process.h"
 #include "platform/shm.h"
@@ -144,11 +144,16 @@ static int make_report(const char *folder, struct made *made)
 {
     int fd = -EEXIST;
     for (int i = 0; fd == -EEXIST && i < REPORT_TRIES; i++) {
-        char suffix[16] = "";
-        if (i > 0)
-            snprintf(suffix, sizeof(suffix), ".%d", i);
-        int length = snprintf(made->path, sizeof(made->path), "%s/%ld%s", folder, (long)getpid(), suffix);
-        if (length < 0 || (size_t)length >= sizeof(made->path))
+        struct hqq_text path;
+        hqq_text_begin(&path, made->path, sizeof(made->path));
+        hqq_text_add(&path, folder);
+        hqq_text_add(&path, "/");
+        hqq_text_add_number(&path, (uint64_t)getpid(), 10, 1);
+        if (i > 0) {
+            hqq_text_add(&path, ".");
+            hqq_text_add_number(&path, (uint64_t)i, 10, 1);
+        }
+        if (path.is_cut)
             return -ENAMETOOLONG;
         fd = hqq_sys.open(made->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     }

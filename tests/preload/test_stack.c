@@ -28,6 +28,8 @@
 #include <unistd.h>
 
 #define ROUNDS 400
+#define BELOW 8192 /* bytes below a stack that nobody may write */
+#define UNTOUCHED 0xa5
 
 static struct sockaddr_un name = {.sun_family = AF_UNIX};
 static socklen_t name_length;
@@ -141,24 +143,32 @@ static void a_handler_on_a_small_stack_makes_every_call(void **state)
 {
     (void)state;
     size_t least = getauxval(51 /* AT_MINSIGSTKSZ */);
-    const stack_t stack = {.ss_size = (least > 2048 ? least : 2048) + 4096, .ss_sp = malloc(least + 8192)};
+    size_t size = (least > 2048 ? least : 2048) + 4096;
+    unsigned char *memory = malloc(BELOW + size);
+    assert_non_null(memory);
+    memset(memory, UNTOUCHED, BELOW);
+    const stack_t stack = {.ss_size = size, .ss_sp = memory + BELOW};
     const struct sigaction action = {.sa_handler = handle, .sa_flags = SA_ONSTACK};
-    assert_non_null(stack.ss_sp);
     assert_int_equal(sigaltstack(&stack, NULL), 0);
     assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
     for (int i = 0; i < ROUNDS; i++)
         raise(SIGUSR1);
     const stack_t none = {.ss_flags = SS_DISABLE};
     sigaltstack(&none, NULL);
-    free(stack.ss_sp);
+    size_t untouched = 0;
+    while (untouched < BELOW && memory[untouched] == UNTOUCHED)
+        untouched++;
+    free(memory);
+    assert_int_equal(untouched, BELOW);
     assert_int_equal(failed_at, 0);
 }
 
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_thread_with_the_smallest_stack_makes_every_call, set_up, tear_down),
+        /* First, so that what is done once is done in a handler. */
         cmocka_unit_test_setup_teardown(a_handler_on_a_small_stack_makes_every_call, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_thread_with_the_smallest_stack_makes_every_call, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
