@@ -42,6 +42,7 @@ struct hqq_channel_side {
     /* As a receiver, what its sender reads with each datagram. */
     alignas(HQQ_CACHE_LINE) hqq_atomic_u64 notify;
     hqq_atomic_u64 drain_acknowledged; /* the request after which its kernel queue was seen empty */
+    hqq_atomic_u64 drain_progress;     /* changes while it pops what its kernel queue holds, and a sender asks */
     /* As a receiver, what changes seldom. */
     alignas(HQQ_CACHE_LINE) hqq_atomic_u32 stage; /* enum hqq_stage */
     hqq_atomic_u32 cpu;                           /* a hint: where it last waited, plus one */

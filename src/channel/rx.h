@@ -97,6 +97,12 @@ static inline void hqq_rx_acknowledge(struct hqq_channel *channel)
         hqq_store_release(&channel->own->drain_acknowledged, channel->requested); /* edge K1 */
 }
 
+/* The queue is not empty yet, but somebody is at work on it. */
+static inline void hqq_rx_show_progress(struct hqq_channel *channel)
+{
+    hqq_add_relaxed(&channel->own->drain_progress, 1);
+}
+
 /* True if the sender has sent through the kernel since the last acknowledgement: it would rather use the ring. */
 static inline bool hqq_rx_is_wanted(const struct hqq_channel *channel)
 {

@@ -57,8 +57,9 @@ struct hqq_destination {
     uint64_t retry_ns, backoff_ns;
     uint64_t missed_waits; /* for an acknowledgement, in a row, that were in vain */
     uint64_t skipped_waits;
-    uint64_t names_seen;    /* hqq_names_changes as of the last look at the name */
-    struct hqq_inode inode; /* of a path; 0: not looked at */
+    uint64_t waited_at, unwilling_us; /* a long one was in vain: none for so long from then on, in ticks */
+    uint64_t names_seen;              /* hqq_names_changes as of the last look at the name */
+    struct hqq_inode inode;           /* of a path; 0: not looked at */
 };
 
 bool hqq_destination_may_move(enum hqq_progress from, enum hqq_progress to);

@@ -7,9 +7,15 @@
 #include "runtime/filter.h"
 #include "runtime/handlers.h"
 
-/* For the drain: how long, and how many waits are left out at most after one that was in vain. */
+/* For the drain: how long without a sign of progress, and how many waits are left out at most after one that was in vain. */
 #define DRAIN_US 5
 #define SKIPPED_MOST 64
+
+/* For the drain of a deep queue that is being read: how long from one sign to the next, and in all. One that is in vain is one part of
+ * the time. */
+#define SIGN_US 20
+#define DEEP_US 1000
+#define DEEP_PART 100
 
 /* For room: whatever the reader does, the lock is not held for longer. */
 #define ROOM_LONGEST_US 2000
@@ -17,30 +23,66 @@
 #define PAUSES 16
 #define YIELDS 2
 
+static bool is_skipped(struct hqq_destination *destination)
+{
+    uint64_t skipped = destination->missed_waits < 6 ? (UINT64_C(1) << destination->missed_waits) - 1 : SKIPPED_MOST;
+    if (destination->skipped_waits >= skipped)
+        return false;
+    destination->skipped_waits++;
+    return true;
+}
+
+/* Beside a receiver on this processor: it runs instead. */
+static bool yield_for_drain(const struct hqq_channel *channel)
+{
+    for (int i = 0; i < YIELDS && !hqq_filter_is_set() && hqq_channel_peer_state(channel) == HQQ_POLLING; i++) {
+        hqq_sys.sched_yield();
+        if (hqq_tx_is_open(channel))
+            return true;
+    }
+    return false;
+}
+
+/* Signs of progress prolong it, unless such a wait was in vain a short while ago. */
+static bool spin_for_drain(struct hqq_destination *destination)
+{
+    const struct hqq_channel *channel = destination->channel;
+    uint32_t handlers = hqq_load32_relaxed(&hqq_handlers_run);
+    uint64_t progress = hqq_load_relaxed(&channel->peer->drain_progress);
+    uint64_t began = hqq_ticks(), now = began, sign = began;
+    uint64_t patience_us = DRAIN_US;
+    bool is_willing = hqq_ticks_are_due(began, destination->waited_at, destination->unwilling_us);
+    while (hqq_channel_peer_state(channel) == HQQ_POLLING && !hqq_ticks_are_due(now, sign, patience_us) &&
+           !hqq_ticks_are_due(now, began, DEEP_US) && hqq_load32_relaxed(&hqq_handlers_run) == handlers) {
+        if (hqq_tx_is_open(channel))
+            return true;
+        for (int i = 0; i < PAUSES; i++)
+            hqq_cpu_pause();
+        now = hqq_ticks();
+        if (is_willing && hqq_load_relaxed(&channel->peer->drain_progress) != progress) {
+            progress = hqq_load_relaxed(&channel->peer->drain_progress);
+            patience_us = SIGN_US;
+            sign = now;
+        }
+    }
+    if (patience_us == SIGN_US) {
+        uint64_t spent_us = (now - began) / hqq_ticks_per_us();
+        destination->waited_at = now;
+        destination->unwilling_us = spent_us < SIGN_US   ? SIGN_US * DEEP_PART /* the counters of processors differ */
+                                    : spent_us < DEEP_US ? spent_us * DEEP_PART
+                                                         : DEEP_US * DEEP_PART;
+    }
+    return hqq_tx_is_open(channel);
+}
+
 void hqq_patience_for_drain(struct hqq_destination *destination)
 {
     const struct hqq_channel *channel = destination->channel;
-    uint64_t skipped = destination->missed_waits < 6 ? (UINT64_C(1) << destination->missed_waits) - 1 : SKIPPED_MOST;
-    if (destination->skipped_waits < skipped) {
-        destination->skipped_waits++;
+    if (is_skipped(destination))
         return;
-    }
-    bool shares_cpu = hqq_channel_shares_cpu(channel);
-    uint64_t began = hqq_ticks();
     destination->skipped_waits = 0;
-    for (int rounds = 0; hqq_channel_peer_state(channel) == HQQ_POLLING; rounds++) {
-        if (hqq_tx_is_open(channel)) {
-            destination->missed_waits = 0;
-            return;
-        }
-        if (shares_cpu ? rounds == YIELDS || hqq_filter_is_set() : hqq_ticks_are_due(hqq_ticks(), began, DRAIN_US))
-            break;
-        if (shares_cpu)
-            hqq_sys.sched_yield();
-        for (int i = 0; i < PAUSES && !shares_cpu; i++)
-            hqq_cpu_pause();
-    }
-    destination->missed_waits++;
+    bool is_won = hqq_channel_shares_cpu(channel) ? yield_for_drain(channel) : spin_for_drain(destination);
+    destination->missed_waits = is_won ? 0 : destination->missed_waits + 1;
 }
 
 static bool has_room_ahead(const struct hqq_ring *ring, uint64_t slots)

@@ -462,6 +462,15 @@ void hqq_scheduler_acknowledge(struct hqq_endpoint *endpoint, uint64_t from, uin
         hqq_rx_acknowledge(channel);
 }
 
+void hqq_scheduler_show_progress(struct hqq_endpoint *endpoint)
+{
+    struct hqq_channel *first = endpoint->busy, *channel = first;
+    for (; channel; channel = hqq_scheduler_after(channel, first)) {
+        if (hqq_rx_is_wanted(channel))
+            hqq_rx_show_progress(channel);
+    }
+}
+
 /* ---- The end ---------------------------------------------------------------------------------------------------- */
 
 static bool is_over(struct hqq_channel *channel)

@@ -91,6 +91,9 @@ bool hqq_scheduler_is_wanted(const struct hqq_endpoint *endpoint);
 uint64_t hqq_scheduler_note_requests(struct hqq_endpoint *endpoint);
 void hqq_scheduler_acknowledge(struct hqq_endpoint *endpoint, uint64_t from, uint64_t to);
 
+/* The queue is not empty yet, but is being read: senders that wait for the acknowledgement do so for a good reason. */
+void hqq_scheduler_show_progress(struct hqq_endpoint *endpoint);
+
 /* A datagram was seen at the head of the kernel's queue: what the rings hold now goes before it. */
 static inline void hqq_scheduler_note_head(struct hqq_endpoint *endpoint)
 {

@@ -88,7 +88,7 @@ static ssize_t take_from_rings(const struct hqq_receiving *receiving)
 /* ---- The next datagram ----------------------------------------------------------------------------------------- */
 
 /* Where each datagram is received as soon as it is there the queue is never met empty, though it is whenever one has
- * been taken. */
+ * been taken. And where it is deep, its senders see here that it is worth their while to wait. */
 static void look_behind(struct hqq_endpoint *endpoint, int fd)
 {
     if (!hqq_scheduler_is_wanted(endpoint))
@@ -96,6 +96,8 @@ static void look_behind(struct hqq_endpoint *endpoint, int fd)
     uint64_t note = hqq_scheduler_note_requests(endpoint);
     if (hqq_kernel_queue_is_empty(fd))
         hqq_scheduler_acknowledge(endpoint, note, note);
+    else
+        hqq_scheduler_show_progress(endpoint);
 }
 
 /* The kernel's turn: either its queue is empty, which answers those that ask for it, or the rings go first, up to
