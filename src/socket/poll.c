@@ -32,6 +32,7 @@ struct poll_wait {
     nfds_t count;
     uint64_t marked; /* which have something in a ring; beyond the first it is asked again */
     bool has_more_marks;
+    bool has_set;  /* an epoll set that has endpoints of its own */
     bool is_ppoll; /* the program's call */
 };
 
@@ -84,10 +85,11 @@ static bool is_marked(const struct poll_wait *poll, nfds_t index)
 static int merge(struct hqq_waiting *wait, int found)
 {
     struct poll_wait *poll = (struct poll_wait *)(void *)wait;
-    for (nfds_t i = 0; i < poll->count; i++) {
+    bool has_any = poll->has_set || poll->marked != 0 || poll->has_more_marks;
+    for (nfds_t i = 0; i < poll->count && has_any; i++) {
         struct pollfd *at = &poll->fds[i];
-        if (!(at->revents & POLLNVAL) &&
-            (is_marked(poll, i) || ((at->events & READABLE) && hqq_epoll_tree_has_data(at->fd)))) {
+        bool may_have_more = poll->has_set && (at->events & READABLE);
+        if (!(at->revents & POLLNVAL) && (is_marked(poll, i) || (may_have_more && hqq_epoll_tree_has_data(at->fd)))) {
             found += at->revents == 0;
             at->revents |= at->events & READABLE;
         }
@@ -97,42 +99,57 @@ static int merge(struct hqq_waiting *wait, int found)
 
 static const struct hqq_waiting_adapter adapter = {.next = next, .mark = mark, .call = call, .merge = merge};
 
-/* True if one of them is an endpoint, or may become one meanwhile, or an epoll set that has some. What may be
- * unreadable is looked at with a reason only. */
-static bool has_any(const struct pollfd *fds, nfds_t count, bool *ret_has_unknown)
+/* What is among the descriptors. */
+struct kinds {
+    bool has_endpoint;
+    bool has_unknown; /* what may become one meanwhile */
+    bool has_set;     /* an epoll set that has some */
+    bool has_news;    /* an endpoint that is busy, or was not waited for before */
+};
+
+/* What may be unreadable is looked at with a reason only. */
+static struct kinds find_kinds(const struct pollfd *fds, nfds_t count)
 {
-    bool has = false, has_unknown = false, has_reason = hqq_endpoint_first() || hqq_adopt_has_candidates();
+    struct kinds kinds = {false, false, false, false};
+    bool has_reason = hqq_endpoint_first() || hqq_adopt_has_candidates();
     for (nfds_t i = 0; i < count && has_reason; i++) {
         struct hqq_object *object = fds[i].events & READABLE ? hqq_fd_get(fds[i].fd) : NULL;
         if (!object)
             continue;
-        has |= object->ops == &hqq_endpoint_ops ||
-               (object->ops == &hqq_epoll_ops && hqq_epoll_tree_is_polled(object, fds[i].fd));
-        has_unknown |= object == &hqq_adopt_candidate;
+        if (object->ops == &hqq_endpoint_ops) {
+            const struct hqq_endpoint *endpoint = (struct hqq_endpoint *)(void *)object;
+            kinds.has_endpoint = true;
+            kinds.has_news |=
+                hqq_load32_relaxed(&endpoint->is_busy) != 0 || hqq_load32_relaxed(&endpoint->is_receiver) == 0;
+        } else if (object->ops == &hqq_epoll_ops) {
+            kinds.has_set |= hqq_epoll_tree_is_polled(object, fds[i].fd);
+        }
+        kinds.has_unknown |= object == &hqq_adopt_candidate;
     }
-    *ret_has_unknown = has_unknown;
-    return has || has_unknown;
+    return kinds;
 }
 
 static int wait_for(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask,
                     bool is_ppoll)
 {
-    bool has_unknown;
-    if (!has_any(fds, count, &has_unknown))
+    const struct kinds kinds = find_kinds(fds, count);
+    if (!kinds.has_endpoint && !kinds.has_unknown && !kinds.has_set)
         return call_kernel(fds, count, timeout, mask, is_ppoll);
     bool is_now = timeout && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
     struct poll_wait poll = {
         .wait = {.adapter = &adapter,
-                 .has_unknown = has_unknown,
+                 .has_unknown = kinds.has_unknown,
+                 .is_quiet = !kinds.has_news,
                  .mask = mask,
                  .until_ns = is_now ? 0 : hqq_deadline_in(timeout),
                  .is_now = is_now},
         .fds = fds,
         .count = count,
+        .has_set = kinds.has_set,
         .is_ppoll = is_ppoll,
     };
     /* What an inner set has is found by a look, not by a sleep. */
-    for (nfds_t i = 0; i < count && !poll.wait.is_now; i++)
+    for (nfds_t i = 0; i < count && kinds.has_set && !poll.wait.is_now; i++)
         poll.wait.is_now = (fds[i].events & READABLE) && hqq_epoll_tree_has_data(fds[i].fd);
     return hqq_waiting_run(&poll.wait);
 }

@@ -243,9 +243,9 @@ int hqq_waiting_run(struct hqq_waiting *wait)
     }
     wait->asleep = 0;
     wait->is_counted = wait->is_blind = false;
-    for (;;) {
-        size_t ready = look(wait);
-        bool has_busy = ready == 0 && !wait->is_now && !wait->asks_once && note_requests(wait);
+    for (bool is_quiet = wait->is_quiet;; is_quiet = false) {
+        size_t ready = is_quiet ? 0 : look(wait);
+        bool has_busy = !is_quiet && ready == 0 && !wait->is_now && !wait->asks_once && note_requests(wait);
         if (ready != 0 || wait->is_now || has_busy) {
             int found = ready != 0 ? call_unmasked(wait) : call(wait, &none);
             if (found != 0 || !has_busy)

@@ -54,6 +54,7 @@ struct hqq_waiting {
     const sigset_t *mask;
     uint64_t until_ns; /* HQQ_FOREVER: for ever */
     bool is_now;       /* it only looks */
+    bool is_quiet;     /* the caller has seen none of them busy: its first look is left out */
     bool asks_once;    /* the kernel's call can be made only once, as it puts its answer where the question is */
     bool is_counted;   /* by adapter->count() */
     bool is_blind;     /* counted as one whose sockets are not all known */
@@ -63,7 +64,7 @@ struct hqq_waiting {
     struct hqq_endpoint *counted[HQQ_WAITING_FEW];
 };
 
-/* Runs a wait whose fields from adapter to is_now are set. As libc's call: -1 and errno. A cancellation point. */
+/* Runs a wait whose fields from adapter to is_quiet are set. As libc's call: -1 and errno. A cancellation point. */
 int hqq_waiting_run(struct hqq_waiting *wait);
 
 /* What is left until a deadline; NULL for ever. */
