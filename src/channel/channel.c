@@ -15,6 +15,7 @@
 #include "platform/clock.h"
 #include "platform/process.h"
 #include "platform/sys.h"
+#include "runtime/budget.h"
 #include "runtime/memlock.h"
 #include "runtime/pool.h"
 
@@ -130,6 +131,54 @@ static void format(const struct hqq_mapping *mapping, const struct hqq_layout *l
     hqq_superblock_publish(base, layout);
 }
 
+/* ---- Budget ----------------------------------------------------------------------------------------------------- */
+
+/* A channel is made no larger than one part in so many of what is left, down to the least: few are large, many small. */
+#define SHARE 12
+#define LEAST_SLOTS 32
+#define LEAST_SLOT_SIZE 512
+
+static uint64_t halved(uint64_t value, uint64_t least)
+{
+    return value / 2 < least ? value : value / 2;
+}
+
+/* The largest layout that the rule and what is left allow. Half a slot size may not be a multiple of 8. */
+static int fit(const struct hqq_rule *rule, uint64_t left, struct hqq_layout *ret_layout)
+{
+    uint64_t slots = rule->slots, size = rule->slot_size;
+    for (;;) {
+        int result = hqq_layout_compute(slots, size, hqq_page_size(), ret_layout);
+        if (result != 0 || ret_layout->bytes <= left / SHARE)
+            return result;
+        uint64_t fewer = halved(slots, LEAST_SLOTS);
+        uint64_t smaller = fewer == slots ? halved(size, LEAST_SLOT_SIZE) & ~UINT64_C(7) : size;
+        if (fewer == slots && smaller == size)
+            return ret_layout->bytes <= left ? 0 : -ENOBUFS;
+        slots = fewer;
+        size = smaller;
+    }
+}
+
+bool hqq_channel_has_room(const struct hqq_rule *rule)
+{
+    struct hqq_layout layout;
+    return fit(rule, hqq_budget_left(rule->memory), &layout) != -ENOBUFS;
+}
+
+bool hqq_channel_charge_replies(struct hqq_channel *channel, const struct hqq_rule *rule)
+{
+    const uint64_t bytes = channel->mapping.length / 2;
+    if (!channel->is_attached || hqq_load_relaxed(&channel->charged) != 0)
+        return true;
+    if (!hqq_budget_take(rule->memory, bytes))
+        return false;
+    hqq_store_relaxed(&channel->charged, bytes);
+    return true;
+}
+
+/* ---- Making and mapping ------------------------------------------------------------------------------------------- */
+
 int hqq_channel_create(const struct hqq_rule *rule, int *ret_fd, struct hqq_channel **ret_channel)
 {
     struct hqq_layout layout;
@@ -140,18 +189,25 @@ int hqq_channel_create(const struct hqq_rule *rule, int *ret_fd, struct hqq_chan
         return -ENOMEM;
     if (getrandom(&id, sizeof(id), GRND_NONBLOCK) != sizeof(id))
         return -EAGAIN;
-    int result = hqq_layout_compute(rule->slots, rule->slot_size, hqq_page_size(), &layout);
-    if (result == 0)
-        result = hqq_shm_create_sparse_memfd(layout.bytes, &fd, &mapping);
+    int result = fit(rule, hqq_budget_left(rule->memory), &layout);
+    if (result == 0 && !hqq_budget_take(rule->memory, layout.bytes))
+        result = -ENOBUFS;
     if (result != 0)
         return result;
+    result = hqq_shm_create_sparse_memfd(layout.bytes, &fd, &mapping);
+    if (result != 0) {
+        hqq_budget_give(layout.bytes);
+        return result;
+    }
     format(&mapping, &layout, id);
     struct hqq_channel *channel = view(&mapping, &layout, 0);
     if (!channel) {
         hqq_shm_unmap(&mapping);
         hqq_sys.close(fd);
+        hqq_budget_give(layout.bytes);
         return -ENOMEM;
     }
+    hqq_store_relaxed(&channel->charged, layout.bytes);
     *ret_fd = fd;
     *ret_channel = channel;
     return 0;
@@ -212,6 +268,7 @@ void hqq_channel_drop(struct hqq_channel *channel)
         return;
     hqq_fence_acquire();
     hqq_shm_unmap(&channel->mapping);
+    hqq_budget_give(hqq_load_relaxed(&channel->charged));
     hqq_pool_return(&pool, channel);
 }
 

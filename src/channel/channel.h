@@ -83,6 +83,7 @@ struct hqq_channel {
     hqq_atomic_u32 is_given_up; /* 1: the sending side is done with it, and so is the channel */
     hqq_atomic_u32 is_reserved; /* 1: a reservation has the next slots to be sent */
     struct hqq_mapping mapping;
+    hqq_atomic_u64 charged; /* to the budget: bytes that this process may be the first to touch */
 
     /* Receiving; under the receive lock of the endpoint that has it. */
     alignas(HQQ_CACHE_LINE) struct hqq_channel *next, *previous; /* of all channels of the endpoint */
@@ -90,14 +91,16 @@ struct hqq_channel {
     struct hqq_channel *validated_next;                          /* of those just validated, for the sending side */
     bool is_busy;
     bool is_validated;
-    bool is_shared;               /* other processes may read this ring too: takes need a locked instruction */
-    hqq_atomic_u32 loans;         /* datagrams that were borrowed and not given back */
-    uint64_t seen_w;              /* published up to here, at least */
-    uint64_t noted_position;      /* what goes before the datagram at the head of the kernel's queue */
-    uint32_t noted_for;           /* which of those datagrams that is */
-    uint64_t arrived_up_to;       /* what is counted among the arrivals of the socket */
-    uint64_t requested;           /* drain_requested as of before the look at the kernel's queue */
-    uint64_t since_ns;            /* when it was made */
+    bool is_shared;          /* other processes may read this ring too: takes need a locked instruction */
+    hqq_atomic_u32 loans;    /* datagrams that were borrowed and not given back */
+    uint64_t seen_w;         /* published up to here, at least */
+    uint64_t noted_position; /* what goes before the datagram at the head of the kernel's queue */
+    uint32_t noted_for;      /* which of those datagrams that is */
+    uint64_t arrived_up_to;  /* what is counted among the arrivals of the socket */
+    uint64_t requested;      /* drain_requested as of before the look at the kernel's queue */
+    uint64_t since_ns;       /* when it was made */
+    uint64_t seen_activity;  /* what had gone by it, either way, when memory was last looked for; and since when */
+    uint64_t seen_activity_ns;
     struct sockaddr_storage name; /* the peer's, as the kernel tells it; may be a byte longer than sockaddr_un */
     socklen_t name_length;
 
@@ -106,9 +109,16 @@ struct hqq_channel {
     struct hqq_inode peer_inode;              /* of the peer's path, when the challenge came */
 };
 
-/* Makes a region, and the channel that looks at it from the offerer's side. *ret_fd is the caller's. 0, -errno or a kind of
- * <hqq/error.h>. */
+/* Makes a region, and the channel that looks at it from the offerer's side. The less is left of the memory that the rule
+ * allows, the smaller it is; -ENOBUFS if nothing is. *ret_fd is the caller's. 0, -errno or a kind of <hqq/error.h>. */
 int hqq_channel_create(const struct hqq_rule *rule, int *ret_fd, struct hqq_channel **ret_channel);
+
+/* False: there is no room for even a small one. A hint. */
+bool hqq_channel_has_room(const struct hqq_rule *rule);
+
+/* Before the first datagram that is sent by a channel of the peer's making: its pages are this process's then. False:
+ * there is no room for them. Under the send lock. */
+bool hqq_channel_charge_replies(struct hqq_channel *channel, const struct hqq_rule *rule);
 
 /* Maps what was offered, after checking all of it. fd stays the caller's. */
 int hqq_channel_attach(int fd, struct hqq_channel **ret_channel);

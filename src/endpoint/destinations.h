@@ -55,7 +55,8 @@ struct hqq_destination {
     uint64_t sent_ticks, checked_ticks;
     uint64_t stuck_r, stuck_ns; /* since when the peer has not read beyond r though there was something; 0: it has */
     uint64_t retry_ns, backoff_ns;
-    uint64_t missed_waits; /* for an acknowledgement, in a row, that were in vain */
+    uint64_t reply_retry_ns; /* there was no memory to answer by the peer's channel: not tried again before */
+    uint64_t missed_waits;   /* for an acknowledgement, in a row, that were in vain */
     uint64_t skipped_waits;
     uint64_t waited_at, unwilling_us; /* a long one was in vain: none for so long from then on, in ticks */
     uint64_t names_seen;              /* hqq_names_changes as of the last look at the name */

@@ -14,6 +14,7 @@
 #include "channel/liveness.h"
 #include "channel/rendezvous.h"
 #include "channel/tx.h"
+#include "endpoint/memory.h"
 #include "endpoint/shared.h"
 #include "endpoint/validation.h"
 #include "platform/clock.h"
@@ -30,6 +31,9 @@
 
 /* A receiver that is to be challenged was seen receiving within this. */
 #define RECEIVED_NS (1 * HQQ_NS_PER_MS)
+
+/* When an answer is tried again for which there was no memory. */
+#define REPLY_RETRY_NS (200 * HQQ_NS_PER_MS)
 
 /* How long a peer may leave datagrams unread before it is asked for. */
 #define STUCK_NS (1 * HQQ_NS_PER_MS)
@@ -153,6 +157,20 @@ static void give_up_offer(struct hqq_endpoint *endpoint, const struct hqq_destin
         hqq_destination_begin_anew(endpoint, other);
 }
 
+/* The channel that a peer has offered, if there is memory to answer by it. */
+static struct hqq_channel *find_reply(struct hqq_endpoint *endpoint, struct hqq_destination *destination)
+{
+    if (destination->reply_retry_ns != 0 && hqq_clock_ns() < destination->reply_retry_ns)
+        return NULL;
+    struct hqq_channel *channel = hqq_destinations_reply(endpoint, destination);
+    if (!channel || hqq_channel_charge_replies(channel, destination->rule))
+        return channel;
+    hqq_memory_make_room(endpoint, destination->rule);
+    destination->reply_retry_ns = hqq_clock_ns() + REPLY_RETRY_NS;
+    hqq_endpoint_set_reason(endpoint, HQQ_SOCKET_RESOURCES);
+    return NULL;
+}
+
 /* A second name is known by its inode as soon as there is a channel that it might lead to. */
 static bool find_shared(struct hqq_endpoint *endpoint, struct hqq_destination *destination)
 {
@@ -170,7 +188,7 @@ static bool find_shared(struct hqq_endpoint *endpoint, struct hqq_destination *d
                                                   : NULL;
         channel = other ? other->channel : NULL;
         if (!channel && hqq_load32_relaxed(&destination->kernel_run) != 0)
-            channel = hqq_destinations_reply(endpoint, destination);
+            channel = find_reply(endpoint, destination);
     }
     if (channel && hqq_ownership_claim(endpoint)) {
         give_up_offer(endpoint, destination);
@@ -218,6 +236,8 @@ static int offer(struct hqq_endpoint *endpoint, struct hqq_destination *destinat
         result = -EALREADY;
     if (result != 0)
         return result;
+    if (!hqq_memory_make_room(endpoint, destination->rule))
+        return -ENOBUFS;
     int fd = hqq_rendezvous_reach(destination->rule, &place);
     if (fd < 0)
         return fd;

@@ -52,7 +52,10 @@ static const char *setting_of(const char *name)
 static bool is_known(const char *name, size_t length)
 {
     static const char *const known[] = {
-        "HQQ_PATHS",   "HQQ_LINK_AFTER",           "HQQ_SPIN_US", "HQQ_DISABLE", "HQQ_LOG", "HQQ_REPORT", "HQQ_POLLING",
+        "HQQ_PATHS",   "HQQ_LINK_AFTER",
+        "HQQ_SPIN_US", "HQQ_DISABLE",
+        "HQQ_LOG",     "HQQ_REPORT",
+        "HQQ_POLLING", "HQQ_MEMORY",
         "HQQ_CONFIG",  "HQQ_PRELOAD_LIBRARY",      /* hqq-run's */
         "HQQ_ABI_DIR", "HQQ_CONTRACT_EXPECT_RING", /* tests' */
     };
@@ -130,6 +133,7 @@ static void load_rules(bool is_preload)
     load_variable("HQQ_SPIN_US", "spin-us", &usual);
     load_variable("HQQ_LINK_AFTER", "link-after", &usual);
     load_variable("HQQ_POLLING", "polling", &usual);
+    load_variable("HQQ_MEMORY", "memory", &usual);
 
     const char *file = setting_of("HQQ_CONFIG");
     hqq_rules_load_file(file ? file : DEFAULT_FILE, file != NULL, &usual);

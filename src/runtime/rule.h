@@ -26,6 +26,7 @@ struct hqq_rule {
     uint32_t slots;      /* a power of two, 2 to 65536; default 256 */
     uint32_t slot_size;  /* bytes, a multiple of 8, 64 to 65536; default 2048 */
     uint64_t spin_ns;    /* longest spin before a sleep; default 50 us; 0: never spin */
+    uint64_t memory;     /* bytes that channels of this process may take; default 0: as much as budget.h says */
     uint32_t link_after; /* datagrams through the kernel before a link is offered; default 4 */
     enum hqq_peers peers;
     enum hqq_rendezvous rendezvous;

@@ -18,6 +18,7 @@
 #define TEXT_MAX 65536 /* bytes of the file, and of all globs of HQQ_PATHS */
 #define SPIN_US_MAX 1000000
 #define LINK_AFTER_MAX 1000000000
+#define MEMORY_MAX 1048576
 
 struct entry {
     const char *glob; /* without the @ */
@@ -117,6 +118,15 @@ static bool set_link_after(struct hqq_rule *rule, const char *value)
     return true;
 }
 
+static bool set_memory(struct hqq_rule *rule, const char *value)
+{
+    uint64_t number;
+    if (!parse_number(value, 1, MEMORY_MAX, &number))
+        return false;
+    rule->memory = number << 20;
+    return true;
+}
+
 static bool set_peers(struct hqq_rule *rule, const char *value)
 {
     bool is_any = strcmp(value, "any") == 0;
@@ -158,6 +168,7 @@ static const struct setting settings[] = {
     {"slot-size", set_slot_size, "a multiple of 8 from 64 to 65536"},
     {"spin-us", set_spin, "microseconds from 0 to 1000000"},
     {"link-after", set_link_after, "datagrams from 0 to 1000000000"},
+    {"memory", set_memory, "mebibytes from 1 to 1048576"},
     {"peers", set_peers, "same-user or any"},
     {"rendezvous", set_rendezvous, "abstract or file"},
     {"polling", set_polling, "auto, always or never"},

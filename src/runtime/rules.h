@@ -6,7 +6,8 @@
  * The file has one rule a line; the first that matches counts:
  *
  *     # comment
- *     path GLOB [slots=N] [slot-size=N] [spin-us=N] [link-after=N] [peers=same-user|any] [rendezvous=abstract|file]
+ *     path GLOB [slots=N] [slot-size=N] [spin-us=N] [link-after=N] [memory=N] [peers=same-user|any]
+ *         [rendezvous=abstract|file] [polling=auto|always|never]
  *
  * Globs are those of runtime/glob.h, a backslash also before a blank (in the file) or a colon (in HQQ_PATHS) that would
  * end one. @NAME is an abstract name; * alone is every path and every abstract name.

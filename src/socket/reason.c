@@ -23,7 +23,7 @@ const char *hqq_socket_reason_text(enum hqq_socket_reason reason)
     case HQQ_SOCKET_SHARED:
         return "several processes receive on the same socket";
     case HQQ_SOCKET_RESOURCES:
-        return "out of memory, of descriptors, or of links";
+        return "out of memory (HQQ_MEMORY says how much links may take), of descriptors, or of links";
     case HQQ_SOCKET_PEER_LEFT:
         return "the process at the other end has closed its socket or has ended";
     case HQQ_SOCKET_FILTERED:

@@ -47,8 +47,8 @@ static void print_variable(const char *name)
 
 static int explain(const struct run_program *program)
 {
-    static const char *const names[] = {"LD_PRELOAD",     "HQQ_PATHS",   "HQQ_CONFIG", "HQQ_SPIN_US",
-                                        "HQQ_LINK_AFTER", "HQQ_POLLING", "HQQ_LOG",    "HQQ_DISABLE"};
+    static const char *const names[] = {"LD_PRELOAD",  "HQQ_PATHS",  "HQQ_CONFIG", "HQQ_SPIN_US", "HQQ_LINK_AFTER",
+                                        "HQQ_POLLING", "HQQ_MEMORY", "HQQ_LOG",    "HQQ_DISABLE"};
     if (program->path[0])
         printf("command      %s\n", program->path);
     if (program->interpreter[0])

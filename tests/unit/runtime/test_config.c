@@ -485,6 +485,8 @@ static void each_bad_line_is_one_line_with_its_number(void **state)
         "path /run/b rendezvous=here",
         "/run/a",
         "path /run/b link-after=x",
+        "path /run/b memory=0",
+        "path /run/b memory=16M",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         char text[200], place[sizeof(file) + 16];

@@ -1,0 +1,153 @@
+#include "runtime/budget.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+
+#include <hqq/link.h>
+
+#include "base/atomic.h"
+#include "platform/clock.h"
+#include "platform/sys.h"
+#include "runtime/filter.h"
+#include "runtime/lock.h"
+
+/* How often the limits are looked up: they may be changed, and a process may be moved. */
+#define LOOK_NS (1 * HQQ_NS_PER_S)
+
+#define FEW_BYTES (UINT64_C(2) << 20)
+
+#define PART 16 /* one in so many bytes of memory may be a channel's */
+
+static hqq_atomic_u64 taken;
+
+/* Too large for the stacks that programs send on. */
+static struct hqq_lock lock;
+static char text[4096], path[4096 + 64];
+
+/* ---- The control group ------------------------------------------------------------------------------------------ */
+
+/* False: it can't be read. */
+static bool read_text(const char *name, char *ret_text, size_t size)
+{
+    int fd = hqq_sys.open(name, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    ssize_t length = hqq_sys.read(fd, ret_text, size - 1);
+    hqq_sys.close(fd);
+    ret_text[length > 0 ? length : 0] = '\0';
+    return length > 0;
+}
+
+/* "max" is no number; version 1 says none by one that no machine has. */
+static uint64_t limit_in(const char *name)
+{
+    char number[32];
+    if (!read_text(name, number, sizeof(number)) || number[0] < '0' || number[0] > '9')
+        return UINT64_MAX;
+    return strtoull(number, NULL, 10);
+}
+
+/* Of a group and all above it; in a container the path may begin above what can be seen. */
+static uint64_t least_limit(const char *root, char *group, const char *file)
+{
+    uint64_t least = UINT64_MAX;
+    for (;;) {
+        int length = snprintf(path, sizeof(path), "%s%s/%s", root, strcmp(group, "/") == 0 ? "" : group, file);
+        uint64_t limit = length > 0 && (size_t)length < sizeof(path) ? limit_in(path) : UINT64_MAX;
+        least = limit < least ? limit : least;
+        char *last = strrchr(group, '/');
+        if (!last || group[0] == '\0')
+            return least;
+        *last = '\0';
+    }
+}
+
+/* Lines are HIERARCHY:CONTROLLERS:PATH; version 2 names no controllers. */
+uint64_t hqq_budget_group_limit(const char *root, char *lines)
+{
+    char memory_root[64];
+    uint64_t least = UINT64_MAX;
+    snprintf(memory_root, sizeof(memory_root), "%.50s/memory", root);
+    for (char *line = lines, *next; line && *line; line = next) {
+        next = strchr(line, '\n');
+        if (next)
+            *next++ = '\0';
+        char *controllers = strchr(line, ':');
+        char *group = controllers ? strchr(controllers + 1, ':') : NULL;
+        if (!group)
+            continue;
+        *group++ = '\0';
+        uint64_t limit = UINT64_MAX;
+        if (controllers[1] == '\0')
+            limit = least_limit(root, group, "memory.max");
+        else if (strcmp(controllers + 1, "memory") == 0)
+            limit = least_limit(memory_root, group, "memory.limit_in_bytes");
+        least = limit < least ? limit : least;
+    }
+    return least;
+}
+
+/* ---- The usual limit --------------------------------------------------------------------------------------------- */
+
+static uint64_t look_up(void)
+{
+    struct sysinfo machine;
+    int saved = errno;
+    uint64_t memory = sysinfo(&machine) == 0 ? (uint64_t)machine.totalram * machine.mem_unit : 0;
+    errno = saved;
+    uint64_t group =
+        read_text("/proc/self/cgroup", text, sizeof(text)) ? hqq_budget_group_limit("/sys/fs/cgroup", text) : memory;
+    uint64_t part = (group < memory ? group : memory) / PART;
+    return part > HQQ_BUDGET_LEAST ? part : HQQ_BUDGET_LEAST;
+}
+
+/* Not looked up for the few channels that most processes have. */
+static uint64_t usual_limit(uint64_t is_taken)
+{
+    static hqq_atomic_u64 looked_ns, known;
+    if (is_taken < FEW_BYTES)
+        return HQQ_BUDGET_LEAST;
+    uint64_t now = hqq_clock_ns(), looked = hqq_load_relaxed(&looked_ns);
+    bool is_due = looked == 0 || hqq_is_due(now, looked, LOOK_NS);
+    if (is_due && !hqq_filter_is_set() && hqq_lock_try(&lock)) {
+        hqq_store_relaxed(&known, look_up());
+        hqq_store_relaxed(&looked_ns, now);
+        hqq_lock_give(&lock);
+    }
+    uint64_t limit = hqq_load_relaxed(&known);
+    return limit != 0 ? limit : HQQ_BUDGET_LEAST;
+}
+
+/* ---- Taking ------------------------------------------------------------------------------------------------------ */
+
+static uint64_t left_of(uint64_t limit, uint64_t is_taken)
+{
+    if (limit == 0)
+        limit = usual_limit(is_taken);
+    return limit > is_taken ? limit - is_taken : 0;
+}
+
+uint64_t hqq_budget_left(uint64_t limit)
+{
+    return left_of(limit, hqq_load_relaxed(&taken));
+}
+
+bool hqq_budget_take(uint64_t limit, uint64_t bytes)
+{
+    uint64_t is_taken = hqq_load_relaxed(&taken);
+    do {
+        if (bytes > left_of(limit, is_taken))
+            return false;
+    } while (!hqq_cas_relaxed(&taken, &is_taken, is_taken + bytes));
+    return true;
+}
+
+void hqq_budget_give(uint64_t bytes)
+{
+    hqq_add_relaxed(&taken, -bytes);
+}

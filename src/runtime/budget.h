@@ -1,0 +1,25 @@
+/*
+ * The memory that channels of this process may take: bytes of address space that it may be the first to touch, so that
+ * they are charged to it. Where no rule says otherwise it is 16 MiB, or a sixteenth of the memory that the process may
+ * have, if that is more: of the machine's, or of its control group's. Lock-free; makes no system call under a filter.
+ */
+#ifndef HQQ_RUNTIME_BUDGET_H
+#define HQQ_RUNTIME_BUDGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define HQQ_BUDGET_LEAST (UINT64_C(16) << 20)
+
+/* What is left of a limit; 0: the usual one. */
+uint64_t hqq_budget_left(uint64_t limit);
+
+/* False, and nothing is taken, if it is not left. */
+bool hqq_budget_take(uint64_t limit, uint64_t bytes);
+void hqq_budget_give(uint64_t bytes);
+
+/* The least of the limits of a control group and of those above it, as /proc/self/cgroup and the files under root say;
+ * UINT64_MAX: there is none, or it can't be told. Changes text. For tests too. */
+uint64_t hqq_budget_group_limit(const char *root, char *text);
+
+#endif
