@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
@@ -11,6 +10,7 @@
 #include <hqq/link.h>
 
 #include "base/atomic.h"
+#include "base/text.h"
 #include "platform/clock.h"
 #include "platform/sys.h"
 #include "runtime/filter.h"
@@ -22,6 +22,7 @@
 #define FEW_BYTES (UINT64_C(2) << 20)
 
 #define PART 16 /* one in so many bytes of memory may be a channel's */
+#define MOST_PART 2
 
 static hqq_atomic_u64 taken;
 
@@ -57,8 +58,13 @@ static uint64_t least_limit(const char *root, char *group, const char *file)
 {
     uint64_t least = UINT64_MAX;
     for (;;) {
-        int length = snprintf(path, sizeof(path), "%s%s/%s", root, strcmp(group, "/") == 0 ? "" : group, file);
-        uint64_t limit = length > 0 && (size_t)length < sizeof(path) ? limit_in(path) : UINT64_MAX;
+        struct hqq_text name;
+        hqq_text_begin(&name, path, sizeof(path));
+        hqq_text_add(&name, root);
+        hqq_text_add(&name, strcmp(group, "/") == 0 ? "" : group);
+        hqq_text_add(&name, "/");
+        hqq_text_add(&name, file);
+        uint64_t limit = name.is_cut ? UINT64_MAX : limit_in(path);
         least = limit < least ? limit : least;
         char *last = strrchr(group, '/');
         if (!last || group[0] == '\0')
@@ -72,7 +78,10 @@ uint64_t hqq_budget_group_limit(const char *root, char *lines)
 {
     char memory_root[64];
     uint64_t least = UINT64_MAX;
-    snprintf(memory_root, sizeof(memory_root), "%.50s/memory", root);
+    struct hqq_text name;
+    hqq_text_begin(&name, memory_root, sizeof(memory_root));
+    hqq_text_add(&name, root);
+    hqq_text_add(&name, "/memory");
     for (char *line = lines, *next; line && *line; line = next) {
         next = strchr(line, '\n');
         if (next)
@@ -94,16 +103,24 @@ uint64_t hqq_budget_group_limit(const char *root, char *lines)
 
 /* ---- The usual limit --------------------------------------------------------------------------------------------- */
 
+uint64_t hqq_budget_usual(uint64_t machine, uint64_t group)
+{
+    uint64_t memory = group < machine ? group : machine;
+    uint64_t part = memory / PART, most = memory / MOST_PART;
+    if (part < HQQ_BUDGET_LEAST)
+        part = HQQ_BUDGET_LEAST;
+    return part < most ? part : most;
+}
+
 static uint64_t look_up(void)
 {
     struct sysinfo machine;
     int saved = errno;
-    uint64_t memory = sysinfo(&machine) == 0 ? (uint64_t)machine.totalram * machine.mem_unit : 0;
+    uint64_t memory = sysinfo(&machine) == 0 ? (uint64_t)machine.totalram * machine.mem_unit : UINT64_MAX;
+    uint64_t group = read_text("/proc/self/cgroup", text, sizeof(text)) ? hqq_budget_group_limit("/sys/fs/cgroup", text)
+                                                                        : UINT64_MAX;
     errno = saved;
-    uint64_t group =
-        read_text("/proc/self/cgroup", text, sizeof(text)) ? hqq_budget_group_limit("/sys/fs/cgroup", text) : memory;
-    uint64_t part = (group < memory ? group : memory) / PART;
-    return part > HQQ_BUDGET_LEAST ? part : HQQ_BUDGET_LEAST;
+    return memory != UINT64_MAX || group != UINT64_MAX ? hqq_budget_usual(memory, group) : HQQ_BUDGET_LEAST;
 }
 
 /* Not looked up for the few channels that most processes have. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "channel/channel.h"
@@ -89,6 +90,54 @@ static void what_cannot_be_told_is_no_limit(void **state)
         assert_true(limit_of(lines[i]) == UINT64_MAX);
 }
 
+static void the_usual_limit_leaves_the_program_its_share(void **state)
+{
+    const uint64_t none = UINT64_MAX, gib = 1024 * MIB;
+    (void)state;
+    assert_true(hqq_budget_usual(24 * gib, none) == 1536 * MIB);
+    assert_true(hqq_budget_usual(24 * gib, 512 * MIB) == 32 * MIB);
+    assert_true(hqq_budget_usual(24 * gib, 64 * MIB) == 16 * MIB);
+    assert_true(hqq_budget_usual(24 * gib, 24 * MIB) == 12 * MIB);
+    assert_true(hqq_budget_usual(24 * gib, 4 * MIB) == 2 * MIB);
+    assert_true(hqq_budget_usual(24 * gib, 0) == 0);
+    assert_true(hqq_budget_usual(256 * MIB, 24 * gib) == 16 * MIB);
+}
+
+static struct hqq_sys real_sys;
+
+/* What the process is told of its group is what the test has written. */
+static int open_in_root(const char *name, int flags, mode_t mode)
+{
+    char path[300];
+    const char *rest = strncmp(name, "/sys/fs/cgroup", 14) == 0 ? name + 14 : "/cgroup";
+    snprintf(path, sizeof(path), "%s%s", root, rest);
+    return real_sys.open(path, flags, mode);
+}
+
+static void a_limit_that_is_lowered_is_noticed(void **state)
+{
+    const struct timespec moment = {.tv_sec = 1, .tv_nsec = 50000000};
+    (void)state;
+    write_file("cgroup", "4:memory:/d\n");
+    make_folder("memory/d");
+    write_file("memory/d/memory.limit_in_bytes", "41943040\n");
+    real_sys = hqq_sys;
+    hqq_sys.open = open_in_root;
+    assert_true(hqq_budget_take(0, 4 * MIB));
+    assert_true(hqq_budget_left(0) == 12 * MIB);
+    write_file("memory/d/memory.limit_in_bytes", "12582912\n");
+    nanosleep(&moment, NULL);
+    assert_true(hqq_budget_left(0) == 2 * MIB);
+    assert_false(hqq_budget_take(0, 3 * MIB));
+    write_file("memory/d/memory.limit_in_bytes", "4194304\n");
+    nanosleep(&moment, NULL);
+    assert_true(hqq_budget_left(0) == 0);
+    hqq_budget_give(3 * MIB);
+    assert_true(hqq_budget_left(0) == HQQ_BUDGET_LEAST - MIB); /* for so few it is not looked up */
+    hqq_budget_give(MIB);
+    hqq_sys = real_sys;
+}
+
 /* ---- Channels --------------------------------------------------------------------------------------------------- */
 
 static void what_is_given_back_may_be_taken_again(void **state)
@@ -157,6 +206,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_group_has_the_least_limit_of_those_above_it),
         cmocka_unit_test(what_cannot_be_told_is_no_limit),
+        cmocka_unit_test(the_usual_limit_leaves_the_program_its_share),
+        cmocka_unit_test(a_limit_that_is_lowered_is_noticed),
         cmocka_unit_test(what_is_given_back_may_be_taken_again),
         cmocka_unit_test(channels_grow_smaller_and_end_at_the_limit),
         cmocka_unit_test(answers_are_charged_once),
