@@ -9,6 +9,7 @@
 #include <hqq/error.h>
 #include <hqq/link.h>
 
+#include "channel/window.h"
 #include "layout/extension.h"
 #include "layout/layout.h"
 #include "layout/superblock.h"
@@ -110,6 +111,7 @@ static struct hqq_channel *view(const struct hqq_mapping *mapping, const struct 
     hqq_store32_relaxed(&channel->references, 1);
     if (channel->may_compare)
         hqq_store_relaxed(&channel->own->owner, hqq_process_self());
+    hqq_window_open(&channel->tx);
     hqq_channel_note_cpu(channel);
     return channel;
 }

@@ -50,6 +50,7 @@ struct hqq_destination {
     uint64_t secret;             /* that the peer is to repeat */
     bool has_unsent;             /* RESENDING: this one was claimed, and found no room in the kernel's queue */
     struct hqq_unread unsent;
+    uint64_t keep_until_ns;    /* RESENDING: what finds nobody under the name is kept until then; 0: nothing has yet */
     hqq_atomic_u32 kernel_run; /* datagrams that the kernel took since the last move */
     hqq_atomic_u32 inside;     /* threads in a kernel send */
     uint64_t sent_ticks, checked_ticks;

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "channel/tx.h"
+#include "channel/window.h"
 #include "endpoint/destinations.h"
 #include "endpoint/ownership.h"
 #include "endpoint/send.h"
@@ -29,7 +30,7 @@ bool hqq_loan_reserve(struct hqq_endpoint *endpoint, int fd, size_t length, stru
     uint64_t slots = channel ? hqq_channel_slots(&channel->tx, length) : 0;
     uint64_t position = channel ? hqq_tx_position(channel) : 0;
     bool is_one_piece = channel && (position & channel->tx.mask) + slots <= channel->tx.count;
-    bool is_reserved = is_one_piece && hqq_tx_has_room(channel, slots);
+    bool is_reserved = is_one_piece && hqq_window_has_room(&channel->tx, position) && hqq_tx_has_room(channel, slots);
     if (is_reserved) {
         hqq_store32_relaxed(&channel->is_reserved, 1);
         hqq_channel_hold(channel);

@@ -3,6 +3,7 @@
 #include <hqq/link.h>
 
 #include "channel/tx.h"
+#include "channel/window.h"
 #include "platform/clock.h"
 #include "runtime/filter.h"
 #include "runtime/handlers.h"
@@ -85,14 +86,15 @@ void hqq_patience_for_drain(struct hqq_destination *destination)
     destination->missed_waits = is_won ? 0 : destination->missed_waits + 1;
 }
 
-static bool has_room_ahead(const struct hqq_ring *ring, uint64_t slots)
+static bool has_room(struct hqq_channel *channel, uint64_t slots)
 {
-    return hqq_ring_is_writable_ahead(ring, slots);
+    return hqq_ring_is_writable_ahead(&channel->tx, slots) &&
+           hqq_window_has_room(&channel->tx, hqq_tx_position(channel));
 }
 
 bool hqq_patience_for_room(struct hqq_endpoint *endpoint, struct hqq_destination *destination, uint64_t length)
 {
-    const struct hqq_channel *channel = destination->channel;
+    struct hqq_channel *channel = destination->channel;
     const struct hqq_ring *ring = &channel->tx;
     uint64_t slots = hqq_channel_slots(ring, length);
     uint64_t half = ring->count / 2 > slots ? ring->count / 2 : slots;
@@ -108,18 +110,20 @@ bool hqq_patience_for_room(struct hqq_endpoint *endpoint, struct hqq_destination
             hqq_sys.sched_yield();
         for (int i = 0; i < PAUSES && !shares_cpu; i++)
             hqq_cpu_pause();
-        if (has_room_ahead(ring, half)) /* let the reader get ahead: less to and fro of each line */
-            return true;
-        uint64_t now = hqq_ticks();
         uint64_t r = hqq_load_relaxed(hqq_ring_r(ring));
+        bool is_half_free =
+            hqq_ring_is_writable_ahead(ring, half) && hqq_window_is_half_free(ring, hqq_tx_position(channel), r);
+        if (is_half_free) /* let the reader get ahead: less to and fro of each line */
+            return has_room(channel, slots);
+        uint64_t now = hqq_ticks();
         if (hqq_channel_peer_state(channel) != HQQ_POLLING || hqq_ticks_are_due(now, began, ROOM_LONGEST_US) ||
             hqq_load32_relaxed(&hqq_handlers_run) != handlers)
-            return has_room_ahead(ring, slots);
+            return has_room(channel, slots);
         if (r != seen_r) {
             seen_r = r;
             progress = now;
         } else if (hqq_ticks_are_due(now, progress, longest)) {
-            return has_room_ahead(ring, slots);
+            return has_room(channel, slots);
         }
     }
 }

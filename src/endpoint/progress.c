@@ -14,7 +14,9 @@
 #include "channel/liveness.h"
 #include "channel/rendezvous.h"
 #include "channel/tx.h"
+#include "channel/window.h"
 #include "endpoint/memory.h"
+#include "endpoint/resend.h"
 #include "endpoint/shared.h"
 #include "endpoint/validation.h"
 #include "platform/clock.h"
@@ -84,11 +86,12 @@ static bool is_same_socket(struct hqq_destination *destination)
     return hqq_identity_has_abstract_name(peer.socket, &destination->name, destination->name_length);
 }
 
-/* What was not read is for the socket that it was sent to; where the name leads to another one by now, it is lost
- * with it. */
+/* What was not read is for the socket that it was sent to. Where the name leads to another one by now, that has what the
+ * first one's queue would not have held. */
 static void begin_to_resend(struct hqq_endpoint *endpoint, struct hqq_destination *destination)
 {
-    if (is_same_socket(destination)) {
+    destination->keep_until_ns = 0;
+    if (is_same_socket(destination) || hqq_resend_give_up_queue(destination)) {
         hqq_destination_set(destination, HQQ_PROGRESS_RESENDING);
         return;
     }
@@ -436,6 +439,7 @@ bool hqq_destination_check(struct hqq_endpoint *endpoint, struct hqq_destination
             hqq_destination_begin_anew(endpoint, destination);
             return false;
         }
+        hqq_window_settle(&channel->tx, ticks);
         is_gone = is_stuck(destination);
     }
     if (is_gone)

@@ -6,6 +6,7 @@
 #include <hqq/link.h>
 
 #include "channel/tx.h"
+#include "channel/window.h"
 #include "platform/clock.h"
 #include "platform/sys.h"
 #include "platform/trace.h"
@@ -24,6 +25,43 @@ static long send_unread(const struct hqq_destination *destination, const struct 
     return hqq_kernel_sendmsg(fd, &message);
 }
 
+/* How long what finds nobody under its name is kept: a service that is started again has it back by then. */
+#define KEEP_NS (1 * HQQ_NS_PER_S)
+
+/* The first that is unread, claimed. */
+static bool claim(struct hqq_destination *destination)
+{
+    destination->has_unsent = destination->has_unsent || hqq_tx_claim(destination->channel, &destination->unsent);
+    return destination->has_unsent;
+}
+
+static void release(struct hqq_destination *destination)
+{
+    hqq_tx_release(destination->channel, &destination->unsent);
+    destination->has_unsent = false;
+}
+
+bool hqq_resend_give_up_queue(struct hqq_destination *destination)
+{
+    const struct hqq_channel *channel = destination->channel;
+    uint64_t in_kernel =
+        hqq_load_relaxed(&channel->own->drain_requested) - hqq_load_relaxed(&channel->peer->drain_acknowledged);
+    for (uint64_t i = in_kernel; i < channel->tx.least_window && claim(destination); i++)
+        release(destination);
+    destination->keep_until_ns = hqq_deadline_after(hqq_clock_ns(), KEEP_NS);
+    return claim(destination);
+}
+
+/* Nobody has the name. True: what is left is kept for who may have it soon. */
+static bool keep(struct hqq_destination *destination)
+{
+    if (destination->is_connected)
+        return false;
+    if (destination->keep_until_ns == 0)
+        return hqq_resend_give_up_queue(destination);
+    return hqq_clock_left(destination->keep_until_ns) != 0;
+}
+
 int hqq_resend(struct hqq_endpoint *endpoint, struct hqq_destination *destination, int fd)
 {
     struct hqq_channel *channel = destination->channel;
@@ -31,14 +69,14 @@ int hqq_resend(struct hqq_endpoint *endpoint, struct hqq_destination *destinatio
     hqq_log(HQQ_LOG_INFO, "nobody reads the ring any more: %llu slots are sent again",
             (unsigned long long)hqq_tx_depth(channel));
     for (uint64_t i = 0; i <= channel->tx.count; i++) { /* hostile or not, it ends */
-        if (!destination->has_unsent && !hqq_tx_claim(channel, &destination->unsent))
+        if (!claim(destination))
             break;
-        destination->has_unsent = true;
         long result = send_unread(destination, &destination->unsent, fd);
         if (result == -EAGAIN)
             return -EAGAIN;
-        hqq_tx_release(channel, &destination->unsent);
-        destination->has_unsent = false;
+        if (result < 0 && keep(destination))
+            return (int)result;
+        release(destination);
         if (result < 0) { /* there is nobody to have it: what is left is lost with its receiver */
             error = destination->is_connected ? (int)result : 0;
             break;

@@ -9,6 +9,7 @@
 #include "base/point.h"
 #include "channel/handshake.h"
 #include "channel/tx.h"
+#include "channel/window.h"
 #include "endpoint/deadline.h"
 #include "endpoint/ownership.h"
 #include "endpoint/patience.h"
@@ -254,13 +255,14 @@ static void look(struct sending *sending, struct hqq_view *view, uint64_t ticks)
     view->step = hqq_destination_advance(endpoint, destination);
     if (view->step != HQQ_STEP_OPEN)
         return;
-    const struct hqq_channel *channel = destination->channel;
+    struct hqq_channel *channel = destination->channel;
     uint64_t slots = hqq_channel_slots(&channel->tx, sending->length);
     view->fits = sending->length <= hqq_channel_longest(&channel->tx) && !is_torn(sending, channel, slots);
     view->is_reserved = hqq_load32_acquire(&channel->is_reserved) != 0 && sending->reserved != channel; /* edge D9 */
     view->state = hqq_channel_peer_state(channel);
     view->is_drained = hqq_tx_is_open(channel);
-    view->has_room = view->fits && hqq_tx_has_room(channel, slots);
+    view->has_room =
+        view->fits && hqq_window_has_room(&channel->tx, hqq_tx_position(channel)) && hqq_tx_has_room(channel, slots);
 }
 
 /* With the lock, which is given back. */
@@ -294,7 +296,8 @@ static ssize_t plan_and_act(struct sending *sending)
             break;
         case HQQ_PLAN_RESEND:
             result = hqq_resend(endpoint, sending->destination, sending->fd);
-            if (result != -EAGAIN && sending->message->msg_name)
+            if (result != -EAGAIN && sending->message->msg_name &&
+                sending->destination->progress != HQQ_PROGRESS_RESENDING)
                 break; /* a peer that has left says nothing of who has the name now */
             if (result != 0) {
                 give_lock(sending);

@@ -34,6 +34,9 @@ struct hqq_ring {
     alignas(HQQ_CACHE_LINE) hqq_atomic_u64 seen_w; /* consumers' */
     alignas(HQQ_CACHE_LINE) hqq_atomic_u64 seen_r; /* producers' */
     hqq_atomic_u64 high_water;                     /* highest depth that producers saw */
+    /* The only producer's, of a ring that has one: how many slots it leaves unread (channel/window.h). */
+    uint64_t window, least_window;
+    uint64_t grown_r, settled_r, settled_ticks; /* what r was when it last grew, or settled, and when that was */
 };
 
 /* How far ahead of its claim a thread fetches slots, in slots. Measured: 4 is too late, 16 no better. */
