@@ -11,6 +11,10 @@
 /* A receiver that takes one datagram while its sender sends so many keeps up: the sender pauses before the receiver does. */
 #define KEEPS_UP 16
 
+/* Up to here it grows though less would do: so a look at r, whose line the receiver is writing, comes once in so many
+ * datagrams at most. Beyond, only where it is used. */
+#define FREELY 64
+
 #define US_PER_MS 1000
 
 /* Of this process's network namespace, which is the receiver's as a rule. */
@@ -52,8 +56,10 @@ bool hqq_window_look(struct hqq_ring *ring, uint64_t position)
 {
     uint64_t r = hqq_load_relaxed(hqq_ring_r(ring));
     int64_t taken = hqq_ring_distance(r, ring->grown_r);
+    bool keeps_up = taken > 0 && taken >= (int64_t)(ring->window / KEEPS_UP);
+    bool is_wanted = ring->window < FREELY || !hqq_window_is_half_free(ring, position, r);
     hqq_store_relaxed(&ring->seen_r, r);
-    if (taken > 0 && taken >= (int64_t)(ring->window / KEEPS_UP) && ring->window < ring->count) {
+    if (keeps_up && is_wanted && ring->window < ring->count) {
         ring->window = 2 * ring->window < ring->count ? 2 * ring->window : ring->count;
         ring->grown_r = r;
     }

@@ -4,7 +4,8 @@
  * takes in a millisecond, up to the whole ring. So the ring is all there for a stream whose receiver keeps up, and one
  * that has stopped reading is owed little.
  *
- *      grows        twice as large, where the receiver has taken a sixteenth of it since it last grew: when it is used up
+ *      grows        twice as large, where the receiver has taken a sixteenth of it since it last grew: when it is used
+ *                   up; but below 64 when it may be, as that is not known without a look at r
  *      settles      to what was taken in a millisecond, if that is less: with the sender's look at its receiver, once a
  *                   millisecond of sending
  *
