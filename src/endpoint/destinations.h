@@ -13,6 +13,7 @@
  *      any          refused, closed, dead, the name leads elsewhere                      NONE
  *      OPEN         HANDOFF, or the receiver's process is gone                           RESENDING
  *      RESENDING    what was not read has been sent again, or can't be                   NONE
+ *      RESENDING    nobody has the name: the rest is kept for a second                   RESENDING
  *
  * Names are what programs give; the receiver behind a path is known by its inode, so two names of one receiver share a
  * channel.
@@ -50,7 +51,7 @@ struct hqq_destination {
     uint64_t secret;             /* that the peer is to repeat */
     bool has_unsent;             /* RESENDING: this one was claimed, and found no room in the kernel's queue */
     struct hqq_unread unsent;
-    uint64_t keep_until_ns;    /* RESENDING: what finds nobody under the name is kept until then; 0: nothing has yet */
+    uint64_t keep_until_ns;    /* RESENDING: nobody has the name, and what is left is kept until then; 0: not so */
     hqq_atomic_u32 kernel_run; /* datagrams that the kernel took since the last move */
     hqq_atomic_u32 inside;     /* threads in a kernel send */
     uint64_t sent_ticks, checked_ticks;

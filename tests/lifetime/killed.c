@@ -6,7 +6,7 @@
  *      killed stalled|streaming|connected [KILLS]
  *
  * stalled: receivers stop reading some time before they are killed. streaming: they read to the end. connected: as
- * stalled, by a sender that is connected, and connects again when it is refused.
+ * stalled, by a sender that is connected, connects again when it is refused, and does not stream.
  */
 #include <errno.h>
 #include <sched.h>
@@ -24,7 +24,8 @@
 #include <unistd.h>
 
 #define MOST (1u << 23)
-#define MOST_READ 2000
+#define MOST_READ (is_connected ? 100u : 2000u)
+#define PAUSE_US 100
 #define LONGEST_LIFE_MS 200
 #define USUAL_QUEUE 10u
 #define IN_HAND                                                                                                        \
@@ -85,7 +86,7 @@ static _Noreturn void supervise(unsigned kills)
             receive_all(reads);
         for (int ms = 0; ms < LONGEST_LIFE_MS && shared->reads < reads; ms++)
             usleep(1000);
-        usleep((unsigned)rand() % 3000);
+        usleep((unsigned)rand() % (is_connected ? 30000 : 3000));
         kill(child, SIGKILL);
         if (i % 2 == 0)
             usleep((unsigned)rand() % 3000); /* it is dead, and not yet waited for */
@@ -142,7 +143,9 @@ static unsigned send_all(int fd, unsigned *ret_rings)
     while (!shared->is_over && number < MOST - 100) {
         if (send_one(fd, number))
             shared->sent[number++] = 1;
-        if (shared->kills != seen && number % 64 == 0 && has_ring()) {
+        if (is_connected)
+            usleep(PAUSE_US);
+        if (shared->kills != seen && number % 32 == 0 && has_ring()) {
             seen = shared->kills;
             (*ret_rings)++;
         }
