@@ -52,10 +52,10 @@ bool hqq_resend_give_up_queue(struct hqq_destination *destination)
     return claim(destination);
 }
 
-/* Nobody has the name. True: what is left is kept for who may have it soon. */
-static bool keep(struct hqq_destination *destination)
+/* True: nobody has the name, and what is left is kept for who may have it soon. */
+static bool keep(struct hqq_destination *destination, long error)
 {
-    if (destination->is_connected)
+    if (destination->is_connected || (error != -ECONNREFUSED && error != -ENOENT))
         return false;
     if (destination->keep_until_ns == 0)
         return hqq_resend_give_up_queue(destination);
@@ -74,7 +74,7 @@ int hqq_resend(struct hqq_endpoint *endpoint, struct hqq_destination *destinatio
         long result = send_unread(destination, &destination->unsent, fd);
         if (result == -EAGAIN)
             return -EAGAIN;
-        if (result < 0 && keep(destination))
+        if (result < 0 && keep(destination, result))
             return (int)result;
         release(destination);
         if (result < 0) { /* there is nobody to have it: what is left is lost with its receiver */

@@ -47,6 +47,7 @@ static struct {
     unsigned char queue[MOST];
     int count;
     bool is_there; /* somebody has the name */
+    int error;     /* of long datagrams, and of none else */
     bool is_alive; /* the process that had the ring */
 } kernel;
 
@@ -56,6 +57,8 @@ static ssize_t push(const struct msghdr *message)
 {
     if (!kernel.is_there)
         return -ECONNREFUSED;
+    if (kernel.error != 0 && message->msg_iov[0].iov_len > 1)
+        return kernel.error;
     if (kernel.count == LENGTH)
         return -EAGAIN;
     kernel.queue[kernel.count++] = *(unsigned char *)message->msg_iov[0].iov_base;
@@ -274,6 +277,20 @@ static void it_is_not_kept_for_long(void **state)
     assert_queue(101, 1);
 }
 
+/* SO_SNDBUF is smaller now than when it was sent, say. */
+static void an_error_of_its_own_is_not_the_next_one_s(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2 * LENGTH; i++)
+        assert_int_equal(channel_ends_send(&ends, 2, (unsigned char)i), HQQ_TX_SENT);
+    kernel.is_alive = false;
+    kernel.error = -EMSGSIZE;
+    pause_a_moment();
+    assert_int_equal(send_one(100), 1);
+    assert_queue(100, 1);
+    assert_int_equal(destination->progress, HQQ_PROGRESS_NONE);
+}
+
 static void a_connected_sender_is_told_at_once_and_nothing_is_kept(void **state)
 {
     (void)state;
@@ -338,6 +355,7 @@ int main(void)
         BY_NAME(what_the_kernel_would_have_lost_is_lost),
         BY_NAME(who_has_the_name_since_gets_what_the_kernel_would_not_have_taken),
         BY_NAME(it_is_not_kept_for_long),
+        BY_NAME(an_error_of_its_own_is_not_the_next_one_s),
         CONNECTED(a_connected_sender_is_told_at_once_and_nothing_is_kept),
         BY_NAME(a_socket_that_lives_on_gets_all_of_it),
         CONNECTED(a_socket_that_lives_on_gets_all_of_it),
