@@ -280,8 +280,36 @@ ssize_t hqq_preadv2(int fd, const struct iovec *parts, int count, off_t offset, 
     return read_parts(fd, parts, count, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
 }
 
-/* The kernel looks at the time-out only after each datagram, and reports an error that comes later with the next call;
- * here it is found again by that call. */
+/* The end of a time-out as the kernel has it: none begins in the past, and one that does not fit is the last second. */
+static struct timespec end_of(const struct timespec *timeout)
+{
+    const time_t last = (time_t)((UINT64_C(1) << (8 * sizeof(time_t) - 1)) - 1);
+    struct timespec end = hqq_timespec(hqq_clock_ns());
+    if (timeout->tv_sec == 0 && timeout->tv_nsec == 0)
+        return (struct timespec){0};
+    end.tv_nsec += timeout->tv_nsec;
+    time_t carry = end.tv_nsec / 1000000000;
+    end.tv_nsec %= 1000000000;
+    if (__builtin_add_overflow(end.tv_sec, carry, &end.tv_sec) ||
+        __builtin_add_overflow(end.tv_sec, timeout->tv_sec, &end.tv_sec))
+        return (struct timespec){.tv_sec = last};
+    return end;
+}
+
+/* What is left until then; nothing, once it has passed. */
+static struct timespec rest_until(const struct timespec *end)
+{
+    const struct timespec now = hqq_timespec(hqq_clock_ns());
+    struct timespec rest = {.tv_sec = end->tv_sec - now.tv_sec, .tv_nsec = end->tv_nsec - now.tv_nsec};
+    if (rest.tv_nsec < 0) {
+        rest.tv_nsec += 1000000000;
+        rest.tv_sec--;
+    }
+    return rest.tv_sec < 0 ? (struct timespec){0} : rest;
+}
+
+/* The kernel looks at the time-out only after each datagram, and tells what is left of it when it is done. It keeps an error that
+ * comes after the first datagram for the socket's next call; here such a call finds it again, or does not. */
 int hqq_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
 {
     struct hqq_object *object = hqq_lookup_receiver(fd);
@@ -293,7 +321,8 @@ int hqq_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, st
         errno = EINVAL;
         return -1;
     }
-    uint64_t until = hqq_deadline_in(timeout);
+    const struct timespec end = timeout ? end_of(timeout) : (struct timespec){0};
+    struct timespec rest = {0};
     unsigned received = 0;
     int saved = errno;
     if (count > IOV_MAX)
@@ -309,11 +338,8 @@ int hqq_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, st
         if (flags & MSG_WAITFORONE)
             flags |= MSG_DONTWAIT;
         if (timeout) {
-            uint64_t left = hqq_clock_left(until);
-            const struct timespec rest = hqq_timespec(left);
-            if (left != HQQ_FOREVER && !hqq_app_write(timeout, &rest, sizeof(rest)))
-                return hqq_face(-EFAULT);
-            if (left == 0)
+            rest = rest_until(&end);
+            if (rest.tv_sec == 0 && rest.tv_nsec == 0)
                 break;
         }
         if (messages[received - 1].msg_hdr.msg_flags & MSG_OOB)
@@ -321,6 +347,8 @@ int hqq_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, st
     }
     if (received == 0)
         return -1;
+    if (timeout && !hqq_app_write(timeout, &rest, sizeof(rest)))
+        return hqq_face(-EFAULT);
     errno = saved;
     return (int)received;
 }

@@ -1,7 +1,9 @@
 /* recvmmsg(). */
 #include "support/pair.h"
 
+#include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -147,6 +149,40 @@ static void a_timeout_that_is_not_over_tells_what_is_left(void **state)
     assert_in_range(limit.tv_sec, 900, 999);
 }
 
+/* The longest that there is, and others whose nanoseconds do not fit into 64 bits. */
+static void a_timeout_of_ages_tells_what_is_left(void **state)
+{
+    (void)state;
+    struct pair pair = pair_new(PAIR_PLAIN);
+    const time_t last = (time_t)((UINT64_C(1) << (8 * sizeof(time_t) - 1)) - 1);
+    const time_t ages[] = {last, last - 1, last / 1000000000 * 2, last / 1000000000 + 1};
+    for (int i = 0; i < 4; i++) {
+        struct timespec limit = {.tv_sec = ages[i], .tv_nsec = i == 0 ? 999999999 : 0};
+        struct timespec now;
+        say_three(&pair);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        assert_result(recvmmsg(pair.near.fd, messages, 3, 0, &limit), 3);
+        assert_string_equal(data[2], "three");
+        time_t most = ages[i] < last - now.tv_sec ? ages[i] : last - now.tv_sec; /* the end does not overflow */
+        assert_in_range(most - limit.tv_sec, 1, 100);
+        assert_in_range(limit.tv_nsec, 0, 999999999);
+    }
+}
+
+static void what_is_left_of_a_timeout_must_have_a_place(void **state)
+{
+    (void)state;
+    if (contract_is_limit_of_renaming("a bad address is SIGSEGV"))
+        return;
+    struct pair pair = pair_new(PAIR_PLAIN);
+    struct timespec *limit = mmap(NULL, sizeof(*limit), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(limit != MAP_FAILED);
+    say_three(&pair);
+    assert_error(recvmmsg(pair.near.fd, messages, 3, MSG_DONTWAIT, limit), EFAULT);
+    assert_receives(pair.near.fd, "two"); /* it was 0 s: one is taken */
+    assert_int_equal(munmap(limit, sizeof(*limit)), 0);
+}
+
 static void the_sockets_own_timeout_ends_it_with_what_came(void **state)
 {
     (void)state;
@@ -176,6 +212,8 @@ static const struct CMUnitTest tests[] = {
     EVERY(msg_waitforone_waits_for_one_and_takes_what_else_is_there),
     BOTH(a_timeout_that_is_over_ends_it_after_the_next_datagram),
     BOTH(a_timeout_that_is_not_over_tells_what_is_left),
+    BOTH(a_timeout_of_ages_tells_what_is_left),
+    BOTH(what_is_left_of_a_timeout_must_have_a_place),
     BOTH(the_sockets_own_timeout_ends_it_with_what_came),
     BOTH(none_is_none),
 };
