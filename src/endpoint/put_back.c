@@ -79,7 +79,7 @@ static bool send_next(struct hqq_endpoint *endpoint, int sender, bool keeps_name
     if (!channel || (keeps_names && channel->name_length > offsetof(struct sockaddr_un, sun_path)))
         return false;
     const struct msghdr message = {.msg_iov = parts, .msg_iovlen = hqq_rx_parts(channel, &datagram, parts)};
-    if (hqq_kernel_sendmsg(sender, &message) < 0 || !hqq_rx_take(channel, &datagram))
+    if (hqq_kernel_sendmsg(sender, &message, 0) < 0 || !hqq_rx_take(channel, &datagram))
         return false;
     hqq_rx_release(channel, &datagram);
     return true;
@@ -130,7 +130,7 @@ static bool turn(struct hqq_endpoint *endpoint, int fd, int sender, struct head 
     long result;
     int attempts = 0;
     do
-        result = hqq_kernel_sendmsg(sender, &head->message);
+        result = hqq_kernel_sendmsg(sender, &head->message, 0);
     while (result == -EAGAIN && attempts++ < 1000 && hqq_sys.sched_yield() == 0);
     hqq_handshake_close_descriptors(&head->message);
     if (result < 0)

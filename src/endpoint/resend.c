@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sys/time.h>
+#include <sys/un.h>
 
 #include <hqq/link.h>
 
@@ -10,6 +11,7 @@
 #include "platform/clock.h"
 #include "platform/sys.h"
 #include "platform/trace.h"
+#include "runtime/filter.h"
 #include "runtime/handlers.h"
 #include "runtime/kernel.h"
 
@@ -22,7 +24,7 @@ static long send_unread(const struct hqq_destination *destination, const struct 
         message.msg_name = &name;
         message.msg_namelen = destination->name_length;
     }
-    return hqq_kernel_sendmsg(fd, &message);
+    return hqq_kernel_sendmsg(fd, &message, 0);
 }
 
 /* How long what finds nobody under its name is kept: a service that is started again has it back by then. */
@@ -85,6 +87,32 @@ int hqq_resend(struct hqq_endpoint *endpoint, struct hqq_destination *destinatio
     }
     hqq_destination_begin_anew(endpoint, destination);
     return error;
+}
+
+/* The kernel looks at a datagram before it looks for its receiver, which no device is: where it gets that far there is nothing wrong
+ * with the datagram itself, and nothing has been sent. */
+int hqq_resend_judge(int fd, const struct msghdr *datagram, int flags)
+{
+    static struct sockaddr_un nobody = {.sun_family = AF_UNIX, .sun_path = "/dev/null/"};
+    struct msghdr message = *datagram;
+    if (hqq_filter_is_set())
+        return 0;
+    message.msg_name = &nobody;
+    message.msg_namelen = sizeof(nobody);
+    switch (hqq_kernel_sendmsg(fd, &message, flags)) {
+    case -EOPNOTSUPP:
+        return -EOPNOTSUPP;
+    case -EFAULT:
+        return -EFAULT;
+    case -EMSGSIZE:
+        return -EMSGSIZE;
+    case -EINVAL:
+        return -EINVAL;
+    case -EBADF:
+        return -EBADF;
+    default:
+        return 0;
+    }
 }
 
 int hqq_resend_wait(int fd, uint32_t handlers, uint64_t *until_ns)

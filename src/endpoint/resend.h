@@ -20,6 +20,10 @@ int hqq_resend(struct hqq_endpoint *endpoint, struct hqq_destination *destinatio
  * more, which the kernel would not have taken while that receiver did not read. */
 bool hqq_resend_give_up_queue(struct hqq_destination *destination);
 
+/* Before that: 0, or the -errno that the app's datagram has for itself, whoever is to have it, and which comes before whatever the
+ * receiver's end makes of it. */
+int hqq_resend_judge(int fd, const struct msghdr *datagram, int flags);
+
 /* Without the lock, in a send that may wait: before it is tried again. 0; -EAGAIN: the time of SO_SNDTIMEO is over,
  * which *until_ns, 0 at first, says; -EINTR: a handler that ends waits has run since hqq_handlers_interrupting was
  * so many. */

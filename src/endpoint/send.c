@@ -295,6 +295,11 @@ static ssize_t plan_and_act(struct sending *sending)
                           !hqq_patience_for_room(endpoint, sending->destination, sending->length));
             break;
         case HQQ_PLAN_RESEND:
+            result = hqq_resend_judge(sending->fd, sending->message, sending->flags);
+            if (result != 0) {
+                give_lock(sending);
+                return result;
+            }
             result = hqq_resend(endpoint, sending->destination, sending->fd);
             if (result != -EAGAIN && sending->message->msg_name &&
                 sending->destination->progress != HQQ_PROGRESS_RESENDING)

@@ -43,10 +43,10 @@ static inline long hqq_kernel_sendto(int fd, const void *data, size_t length, co
         saved);
 }
 
-static inline long hqq_kernel_sendmsg(int fd, const struct msghdr *message)
+static inline long hqq_kernel_sendmsg(int fd, const struct msghdr *message, int flags)
 {
     int saved = errno;
-    return hqq_kernel_result(hqq_libc.syscall(SYS_sendmsg, fd, message, MSG_DONTWAIT | MSG_NOSIGNAL), saved);
+    return hqq_kernel_result(hqq_libc.syscall(SYS_sendmsg, fd, message, flags | MSG_DONTWAIT | MSG_NOSIGNAL), saved);
 }
 
 /* Interrupted means that nothing was ready: a signal that is pending ends even a poll that never waits, once it has looked. */

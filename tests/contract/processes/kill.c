@@ -3,6 +3,8 @@
 
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
 
 static void what_a_killed_sender_said_stays_readable(void **state)
 {
@@ -34,6 +36,48 @@ static void a_peer_that_was_killed_is_econnrefused_and_then_no_peer(void **state
     contract_end_remote(pair.far.at);
     assert_error(send(pair.near.fd, "x", 1, 0), ECONNREFUSED);
     assert_error(send(pair.near.fd, "x", 1, 0), ENOTCONN);
+}
+
+/* What is wrong with a datagram itself is said before what became of its receiver, which the next one learns. */
+static void what_is_wrong_with_a_datagram_comes_before_the_end_of_its_receiver(void **state)
+{
+    (void)state;
+    char bytes[] = "data";
+    union {
+        char room[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr header;
+    } control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+    const int none = -1;
+    memcpy(CMSG_DATA(&control.header), &none, sizeof(none));
+    struct iovec good = {.iov_base = bytes, .iov_len = 4};
+    struct msghdr message = {
+        .msg_iov = &good, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+    size_t length = 4 << 20;
+    char *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(memory != MAP_FAILED);
+    assert_int_equal(mprotect(memory + length / 2, length / 2, PROT_NONE), 0);
+    struct remote *remote = contract_far();
+    for (int i = 0; i < 4; i++) {
+        struct end near = end_bound(NULL, 0);
+        struct end far = end_bound(remote, 0);
+        assert_result(end_connect(&near, &far.address), 0);
+        warm_up(&near, &far);
+        end_tell(&near, &far, "unread");
+        contract_end_remote(remote);
+        remote =
+            i == 3 ? NULL : contract_another_remote(contract_variant() == CONTRACT_PLAIN ? REMOTE_PLAIN : REMOTE_FORK);
+        if (i == 0)
+            assert_error(send(near.fd, bytes, 1, MSG_OOB), EOPNOTSUPP);
+        else if (i == 1)
+            assert_error(sendmsg(near.fd, &message, 0), EBADF);
+        else if (i == 2)
+            assert_error(send(near.fd, memory, length / 2, 0), EMSGSIZE);
+        else
+            assert_error(send(near.fd, memory + length / 2 - 10, 20, 0), EFAULT);
+        assert_error(send(near.fd, "x", 1, 0), ECONNREFUSED);
+        assert_error(send(near.fd, "x", 1, 0), ENOTCONN);
+    }
+    assert_int_equal(munmap(memory, length), 0);
 }
 
 static void a_receiver_killed_in_its_sleep_is_econnrefused(void **state)
@@ -177,6 +221,7 @@ static const struct CMUnitTest tests[] = {
     ELSEWHERE(what_a_killed_sender_said_stays_readable),
     ELSEWHERE(a_receiver_that_was_killed_is_econnrefused_by_name),
     ELSEWHERE(a_peer_that_was_killed_is_econnrefused_and_then_no_peer),
+    ELSEWHERE(what_is_wrong_with_a_datagram_comes_before_the_end_of_its_receiver),
     ELSEWHERE(a_receiver_killed_in_its_sleep_is_econnrefused),
     ELSEWHERE(a_sender_killed_while_it_sends_leaves_a_whole_sequence),
     ELSEWHERE(a_receiver_killed_while_it_receives_ends_its_sender),
