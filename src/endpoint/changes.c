@@ -45,7 +45,9 @@ void hqq_changes_after_option(struct hqq_endpoint *endpoint, int fd, int option)
     if (!hqq_socket_options_is_kernels(option))
         return;
     bool has_lock = hqq_endpoint_begin_change(endpoint);
-    if (hqq_socket_options_need_kernel(fd)) {
+    uint32_t set = hqq_socket_options_kernels(fd);
+    hqq_store32_relaxed(&endpoint->options, set);
+    if (set != 0) {
         if (hqq_endpoint_mode(endpoint) <= HQQ_MODE_FOREIGN)
             hqq_mode_add_foreign(endpoint, HQQ_FOREIGN_OPTION);
         send_plainly(endpoint);

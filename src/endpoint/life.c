@@ -80,7 +80,9 @@ static void note_state(struct hqq_endpoint *endpoint, int fd)
     uint32_t foreign = flags >= 0 && (flags & O_ASYNC) != 0 ? HQQ_FOREIGN_SIGNAL : 0;
     if (endpoint->shared)
         hqq_store32_relaxed(&endpoint->shared->is_nonblocking, flags >= 0 && (flags & O_NONBLOCK) != 0);
-    if (hqq_socket_options_need_kernel(fd)) {
+    uint32_t options = hqq_socket_options_kernels(fd);
+    hqq_store32_relaxed(&endpoint->options, options);
+    if (options != 0) {
         foreign |= HQQ_FOREIGN_OPTION;
         endpoint->is_send_plain = true;
     }

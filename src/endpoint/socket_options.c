@@ -12,15 +12,17 @@
 #define SO_PASSRIGHTS 83
 #endif
 
-/* Of programs whose time has 64 bits on every processor: the names mean others, or the same, by how libc was configured. */
-#define TIMESTAMP_64_BIT 63
-#define TIMESTAMPNS_64_BIT 64
-#define TIMESTAMPING_64_BIT 65
-
 /* What they add to a datagram is the kernel's to say; and a sender that asks for credentials gets a name with its next datagram. */
 static const int kernels[] = {
-    SO_PASSCRED,     SO_PASSSEC,       SO_PASSPIDFD,       SO_TIMESTAMP,        SO_TIMESTAMPNS,
-    SO_TIMESTAMPING, TIMESTAMP_64_BIT, TIMESTAMPNS_64_BIT, TIMESTAMPING_64_BIT,
+    [HQQ_OPTION_PASSCRED] = SO_PASSCRED,
+    [HQQ_OPTION_PASSSEC] = SO_PASSSEC,
+    [HQQ_OPTION_PASSPIDFD] = SO_PASSPIDFD,
+    [HQQ_OPTION_TIMESTAMP] = SO_TIMESTAMP,
+    [HQQ_OPTION_TIMESTAMPNS] = SO_TIMESTAMPNS,
+    [HQQ_OPTION_TIMESTAMPING] = SO_TIMESTAMPING,
+    [HQQ_OPTION_TIMESTAMP_64_BIT] = HQQ_SO_TIMESTAMP_64_BIT,
+    [HQQ_OPTION_TIMESTAMPNS_64_BIT] = HQQ_SO_TIMESTAMPNS_64_BIT,
+    [HQQ_OPTION_TIMESTAMPING_64_BIT] = HQQ_SO_TIMESTAMPING_64_BIT,
 };
 
 #define KERNELS_COUNT (sizeof(kernels) / sizeof(kernels[0]))
@@ -41,13 +43,16 @@ static int value_of(int fd, int option, int unset)
     return hqq_libc.getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 ? value : unset;
 }
 
-bool hqq_socket_options_need_kernel(int fd)
+uint32_t hqq_socket_options_kernels(int fd)
 {
+    uint32_t set = 0;
     for (size_t i = 0; i < KERNELS_COUNT; i++) {
         if (value_of(fd, kernels[i], 0) != 0)
-            return true;
+            set |= HQQ_OPTION_BIT(i);
     }
-    return value_of(fd, SO_PASSRIGHTS, 1) == 0; /* no descriptor reaches it, so no challenge does */
+    if (value_of(fd, SO_PASSRIGHTS, 1) == 0) /* no descriptor reaches it, so no challenge does */
+        set |= HQQ_OPTION_BIT(HQQ_OPTION_PASSRIGHTS_OFF);
+    return set;
 }
 
 bool hqq_socket_options_forbids_looks(int option)

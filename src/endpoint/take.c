@@ -4,6 +4,7 @@
 
 #include "base/point.h"
 #include "channel/rx.h"
+#include "endpoint/ancillary.h"
 #include "endpoint/scheduler.h"
 #include "endpoint/validation.h"
 #include "ring/consume.h"
@@ -36,8 +37,12 @@ static ssize_t tell(const struct hqq_receiving *receiving, const struct hqq_chan
     struct msghdr *message = receiving->message;
     if (__builtin_expect(copied == HQQ_CURSOR_FAULT || !tell_name(channel, message), 0))
         return -EFAULT;
-    message->msg_controllen = 0;
     message->msg_flags = copied < length ? MSG_TRUNC : 0;
+    uint32_t options = hqq_load32_relaxed(&receiving->endpoint->options);
+    if (__builtin_expect(options != 0, 0))
+        hqq_ancillary_tell(options, message);
+    else
+        message->msg_controllen = 0;
     if (receiving->flags & MSG_CMSG_CLOEXEC)
         message->msg_flags |= MSG_CMSG_CLOEXEC;
     return (ssize_t)(receiving->flags & MSG_TRUNC ? length : copied);
