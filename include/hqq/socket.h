@@ -220,6 +220,7 @@ enum hqq_socket_reason {
     HQQ_SOCKET_RESOURCES = 9,  /* out of memory, descriptors or links */
     HQQ_SOCKET_PEER_LEFT = 10, /* the last link ended with its peer */
     HQQ_SOCKET_FILTERED = 11,  /* a seccomp filter was set: no system call is made but the program's own */
+    HQQ_SOCKET_NO_RENDEZVOUS = 12, /* another process holds the name where peers would offer it links */
 };
 
 struct hqq_socket_status {

@@ -215,6 +215,16 @@ bool hqq_validation_take(struct hqq_endpoint *endpoint, struct msghdr *message, 
 
 /* ---- The rendezvous --------------------------------------------------------------------------------------------- */
 
+/* For a socket that says nothing better: why nobody can offer it a channel, or that somebody can. */
+static void note_listening(struct hqq_endpoint *endpoint, int result)
+{
+    uint32_t reason = hqq_load32_relaxed(&endpoint->counters->reason);
+    if (result >= 0 && reason == HQQ_SOCKET_NO_RENDEZVOUS)
+        hqq_endpoint_set_reason(endpoint, HQQ_SOCKET_NO_TRAFFIC);
+    else if (result == -EADDRINUSE && reason == HQQ_SOCKET_NO_TRAFFIC)
+        hqq_endpoint_set_reason(endpoint, HQQ_SOCKET_NO_RENDEZVOUS);
+}
+
 void hqq_validation_listen(struct hqq_endpoint *endpoint)
 {
     struct hqq_place place;
@@ -225,6 +235,7 @@ void hqq_validation_listen(struct hqq_endpoint *endpoint)
         result = hqq_rendezvous_listen(&place);
     if (result >= 0)
         result = hqq_reserved_take(result, &endpoint->listener, &endpoint->receive_lock);
+    note_listening(endpoint, result);
     if (result < 0) {
         endpoint->is_listen_refused = result != -EADDRINUSE; /* another process receives; perhaps not for ever */
         hqq_log(HQQ_LOG_INFO, "no rendezvous: %s", strerror(-result));

@@ -28,6 +28,8 @@ const char *hqq_socket_reason_text(enum hqq_socket_reason reason)
         return "the process at the other end has closed its socket or has ended";
     case HQQ_SOCKET_FILTERED:
         return "the process is under a seccomp filter, so nothing is done but its own system calls";
+    case HQQ_SOCKET_NO_RENDEZVOUS:
+        return "another process holds the name where links are offered to the socket: a receiver of it, or a stranger";
     }
     return "unknown reason";
 }

@@ -444,6 +444,40 @@ static void a_squatter_gets_nothing_and_cannot_speak_for_the_server(void **state
     assert_int_equal(child_run(be_lied_to, *state), 0);
 }
 
+/* Receives until the socket's status has the reason. 0, or the number of the failure. */
+static int receive_until(const struct place *place, int fd, enum hqq_socket_reason reason, int failure)
+{
+    char text[16];
+    for (uint64_t until = hqq_clock_ns() + LONGEST_NS; hqq_clock_ns() < until;) {
+        struct hqq_socket_status status;
+        send_plainly(place, "x", 1);
+        if (hqq_recv(fd, text, sizeof(text), 0) != 1 || hqq_socket_status(fd, &status) != 0)
+            return failure;
+        if (status.reason == reason)
+            return 0;
+    }
+    return failure;
+}
+
+/* It comes before the server's first receive, and leaves in the end. */
+static int tell_of_a_squatter(void *arg)
+{
+    const struct place *place = arg;
+    struct hqq_place at;
+    int fd = serve(place);
+    int squatter = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd < 0 || rendezvous_of(place, &at) != 0 || bind(squatter, generic(&at.rendezvous), at.rendezvous_length) != 0)
+        return 3;
+    int result = receive_until(place, fd, HQQ_SOCKET_NO_RENDEZVOUS, 4);
+    close(squatter);
+    return result != 0 ? result : receive_until(place, fd, HQQ_SOCKET_NO_TRAFFIC, 5);
+}
+
+static void the_report_tells_of_a_squatter(void **state)
+{
+    assert_int_equal(child_run(tell_of_a_squatter, *state), 0);
+}
+
 /* ---- Who offers, and never sends --------------------------------------------------------------------------------- */
 
 /* The offer is right, and what is to be read lies in the ring already; but the kernel has never said that its maker may send. */
@@ -494,6 +528,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_send_that_may_not_wait_does_not_while_what_was_not_read_is_sent_again, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_squatter_gets_nothing_and_cannot_speak_for_the_server, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_report_tells_of_a_squatter, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_offered_is_not_read_before_a_challenge, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
