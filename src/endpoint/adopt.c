@@ -9,12 +9,20 @@
 #include "endpoint/life.h"
 #include "endpoint/ownership.h"
 #include "endpoint/scheduler.h"
+#include "endpoint/shared.h"
 #include "platform/trace.h"
 #include "runtime/cursor.h"
 #include "runtime/filter.h"
 #include "runtime/libc.h"
 
 static hqq_atomic_u32 has_candidates, has_copies;
+
+static uint64_t cookie_of(int fd)
+{
+    uint64_t cookie = 0;
+    socklen_t length = sizeof(cookie);
+    return hqq_libc.getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0 ? cookie : 0;
+}
 
 /* The endpoint of a candidate, and of the copies that were made of its descriptor. */
 static struct hqq_endpoint *make(int fd, const struct hqq_rule *rule)
@@ -23,10 +31,7 @@ static struct hqq_endpoint *make(int fd, const struct hqq_rule *rule)
     if (!endpoint || endpoint->cookie == 0 || hqq_load32_relaxed(&has_copies) == 0)
         return endpoint;
     for (int copy = hqq_fd_next(0); copy >= 0; copy = hqq_fd_next(copy + 1)) {
-        uint64_t cookie = 0;
-        socklen_t length = sizeof(cookie);
-        if (hqq_fd_get(copy) == &hqq_adopt_candidate &&
-            hqq_libc.getsockopt(copy, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0 && cookie == endpoint->cookie)
+        if (hqq_adopt_may_become(hqq_fd_get(copy)) && cookie_of(copy) == endpoint->cookie)
             hqq_endpoint_make(copy, rule);
     }
     return endpoint;
@@ -205,6 +210,55 @@ static const struct hqq_ops mark_ops = {
 
 struct hqq_object hqq_adopt_candidate = {.ops = &mark_ops}, hqq_adopt_sent_once = {.ops = &mark_ops};
 
+/* What is sent elsewhere stays the kernel's, at no cost; and a socket that is connected nowhere may be later on. */
+static ssize_t send_forked(void *object, int fd, const struct msghdr *message, int flags)
+{
+    bool has_name = message->msg_name && message->msg_namelen != 0;
+    bool may_match = !has_name || (!hqq_is_unreadable(message->msg_name, message->msg_namelen) &&
+                                   message->msg_namelen > offsetof(struct sockaddr_un, sun_path) &&
+                                   message->msg_namelen <= sizeof(struct sockaddr_un) &&
+                                   hqq_config_match(message->msg_name, message->msg_namelen));
+    if (may_match && !hqq_filter_is_set() && hqq_fd_replace(fd, object, NULL)) {
+        struct hqq_object *known = hqq_adopt_unknown(fd);
+        if (!known && has_name)
+            known = hqq_adopt_for_address(fd, message->msg_name, message->msg_namelen);
+        if (known)
+            return known->ops->send(known, fd, message, flags);
+    }
+    ssize_t result = hqq_libc.sendmsg(fd, message, flags);
+    if (result >= 0)
+        return result;
+    int error = errno;
+    if (error == ENOTCONN)
+        hqq_fd_replace(fd, &hqq_adopt_candidate, object);
+    return -error;
+}
+
+static const struct hqq_ops forked_ops = {.family = HQQ_FAMILY_NONE,
+                                          .address_max = sizeof(struct sockaddr_un),
+                                          .send = send_forked,
+                                          .share = share_candidate};
+
+struct hqq_object hqq_adopt_forked = {.ops = &forked_ops};
+
+void hqq_adopt_fork_prepare(void)
+{
+    int saved = errno;
+    if (!hqq_adopt_has_candidates() || !hqq_endpoint_has_registry() || hqq_filter_is_set())
+        return;
+    hqq_shared_begin_keeping();
+    for (int fd = hqq_fd_next(0); fd >= 0; fd = hqq_fd_next(fd + 1)) {
+        struct hqq_object *object = hqq_fd_get(fd);
+        if (!hqq_adopt_may_become(object) && object != &hqq_adopt_sent_once)
+            continue;
+        uint64_t cookie = cookie_of(fd);
+        if (cookie != 0 && hqq_shared_keep(cookie))
+            hqq_fd_replace(fd, object, &hqq_adopt_forked);
+    }
+    hqq_shared_end_keeping();
+    errno = saved;
+}
+
 struct hqq_object *hqq_adopt_unknown(int fd)
 {
     struct sockaddr_un name;
@@ -272,7 +326,8 @@ struct hqq_object *hqq_adopt_for_address(int fd, const struct sockaddr *address,
     const struct hqq_rule *rule = hqq_config_match(address, length);
     if (!rule)
         return NULL;
-    if (rule->link_after != 0 && hqq_fd_replace(fd, &hqq_adopt_candidate, &hqq_adopt_sent_once))
+    if (rule->link_after != 0 && !hqq_shared_is_keeping() &&
+        hqq_fd_replace(fd, &hqq_adopt_candidate, &hqq_adopt_sent_once))
         return NULL;
     if (hqq_ownership_is_borrowed())
         return NULL;

@@ -24,6 +24,25 @@ void hqq_adopt_mark_candidate(int fd);
  * sent a single datagram to a configured name, as a socket that sends no other is to cost nothing. */
 extern struct hqq_object hqq_adopt_candidate, hqq_adopt_sent_once;
 
+/* What either of them, or its copy in a child, is from a fork on until it is an endpoint: another process may connect it or send on
+ * it. Sends ask the kernel where it leads. */
+extern struct hqq_object hqq_adopt_forked;
+
+/* True if a wait on it may find that it has become an endpoint. */
+static inline bool hqq_adopt_may_become(const struct hqq_object *object)
+{
+    return object == &hqq_adopt_candidate || object == &hqq_adopt_forked;
+}
+
+/* True if nothing serves the descriptor so far. */
+static inline bool hqq_adopt_is_open(int fd)
+{
+    return !hqq_fd_server(fd) || hqq_fd_get(fd) == &hqq_adopt_forked;
+}
+
+/* Before a fork, with the registry's lock. */
+void hqq_adopt_fork_prepare(void);
+
 /* True if it is a datagram socket of AF_UNIX whose names, as far as it has any, no rule matches. */
 bool hqq_adopt_is_unconfigured(int fd);
 

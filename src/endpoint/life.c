@@ -103,7 +103,10 @@ static void begin(struct hqq_endpoint *endpoint, int fd, uint64_t cookie, const 
     endpoint->identity = (struct hqq_identity){.socket = socket_inode_of(fd)};
     endpoint->rule = rule;
     endpoint->counters = hqq_counters_take();
-    endpoint->shared = hqq_shared_take(&endpoint->shared_take);
+    bool is_inherited = false;
+    endpoint->shared = hqq_shared_take_kept(cookie, &endpoint->shared_take, &is_inherited);
+    if (!endpoint->shared)
+        endpoint->shared = hqq_shared_take(&endpoint->shared_take);
     endpoint->shared_generation = endpoint->generation;
     endpoint->publisher = HQQ_PROCESS_UNKNOWN;
     hqq_store32_relaxed(&endpoint->descriptors, 1);
@@ -119,7 +122,8 @@ static void begin(struct hqq_endpoint *endpoint, int fd, uint64_t cookie, const 
     hqq_store32_relaxed(&endpoint->keys_expected, 0);
     endpoint->since_kernel_poll = endpoint->burst = endpoint->pops = 0;
     endpoint->head_is_noted = endpoint->are_rings_last = false;
-    endpoint->is_inherited = endpoint->is_listen_refused = false;
+    endpoint->is_inherited = is_inherited;
+    endpoint->is_listen_refused = false;
     hqq_store32_relaxed(&endpoint->is_receiver, 0);
     hqq_bet_begin(&endpoint->bet, rule->polling);
     endpoint->listener = -1;

@@ -269,10 +269,12 @@ void hqq_ownership_leave(void)
         if (hqq_load32_relaxed(&endpoint->is_live) != 0 && endpoint->is_inherited)
             hqq_shared_leave(endpoint);
     }
+    hqq_shared_leave_kept();
 }
 
 void hqq_ownership_stay(void)
 {
+    hqq_shared_stay_kept();
     for (struct hqq_endpoint *endpoint = hqq_endpoint_first(); endpoint; endpoint = endpoint->next) {
         if (hqq_load32_relaxed(&endpoint->is_live) != 0 && endpoint->is_inherited && hqq_endpoint_is_own(endpoint))
             hold_place(endpoint, false);

@@ -117,6 +117,108 @@ void hqq_shared_leave(struct hqq_endpoint *endpoint)
     endpoint->shared_generation = 0;
 }
 
+/* ---- Of sockets without an endpoint ----------------------------------------------------------------------------- */
+
+/* More such sockets at a fork are taken to be the process's own. */
+#define KEPT_COUNT 64
+
+static struct kept {
+    uint64_t cookie; /* 0: free */
+    struct hqq_shared *shared;
+    uint64_t generation; /* of the process that took it */
+    uint32_t take;
+    bool is_named, has_left;
+} kept[KEPT_COUNT];
+
+static hqq_atomic_u32 kept_count;
+
+static struct kept *find_kept(uint64_t cookie)
+{
+    for (size_t i = 0; i < KEPT_COUNT; i++) {
+        if (kept[i].cookie == cookie)
+            return &kept[i];
+    }
+    return NULL;
+}
+
+static void forget_kept(struct kept *one)
+{
+    one->cookie = 0;
+    hqq_sub32_relaxed(&kept_count, 1);
+}
+
+void hqq_shared_begin_keeping(void)
+{
+    for (size_t i = 0; i < KEPT_COUNT; i++)
+        kept[i].is_named = false;
+}
+
+/* Another number of a socket that was named already is not for a second child. */
+bool hqq_shared_keep(uint64_t cookie)
+{
+    struct kept *one = find_kept(cookie);
+    if (one && one->is_named)
+        return true;
+    if (!one) {
+        struct kept new = {.cookie = cookie, .generation = hqq_process_generation()};
+        one = find_kept(0);
+        new.shared = one ? hqq_shared_take(&new.take) : NULL;
+        if (!new.shared)
+            return false;
+        *one = new;
+        hqq_add32_relaxed(&kept_count, 1);
+    }
+    one->is_named = true;
+    return hqq_shared_hold(one->shared, one->take); /* for the child */
+}
+
+void hqq_shared_end_keeping(void)
+{
+    for (size_t i = 0; i < KEPT_COUNT; i++) {
+        if (kept[i].cookie != 0 && !kept[i].is_named) {
+            hqq_shared_return(kept[i].shared, kept[i].take);
+            forget_kept(&kept[i]);
+        }
+    }
+}
+
+struct hqq_shared *hqq_shared_take_kept(uint64_t cookie, uint32_t *ret_take, bool *ret_is_inherited)
+{
+    struct kept *one = hqq_shared_is_keeping() && cookie != 0 ? find_kept(cookie) : NULL;
+    if (!one)
+        return NULL;
+    *ret_take = one->take;
+    *ret_is_inherited = !hqq_process_is_generation(one->generation);
+    forget_kept(one);
+    return one->shared;
+}
+
+bool hqq_shared_is_keeping(void)
+{
+    return hqq_load32_relaxed(&kept_count) != 0;
+}
+
+void hqq_shared_leave_kept(void)
+{
+    for (size_t i = 0; i < KEPT_COUNT && hqq_shared_is_keeping(); i++) {
+        if (kept[i].cookie != 0 && !kept[i].has_left && !hqq_process_is_generation(kept[i].generation)) {
+            hqq_shared_return(kept[i].shared, kept[i].take);
+            kept[i].has_left = true;
+        }
+    }
+}
+
+void hqq_shared_stay_kept(void)
+{
+    for (size_t i = 0; i < KEPT_COUNT && hqq_shared_is_keeping(); i++) {
+        if (kept[i].cookie == 0 || !kept[i].has_left)
+            continue;
+        kept[i].has_left = false;
+        if (!hqq_shared_hold(kept[i].shared, kept[i].take))
+            forget_kept(&kept[i]);
+    }
+}
+
 /* ---- Who publishes --------------------------------------------------------------------------------------------- */
 
 bool hqq_ownership_claim(struct hqq_endpoint *endpoint)

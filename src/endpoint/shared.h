@@ -40,6 +40,26 @@ bool hqq_shared_hold(struct hqq_shared *shared, uint32_t take);
 /* From now on places are taken from new memory, as a child of a fork does not share it with its parent. */
 void hqq_shared_begin_pool(void);
 
+/*
+ * Places of sockets that have no endpoint yet, but copies since a fork: kept by the socket's cookie until an endpoint is made, in
+ * each process by itself. All under the registry's lock.
+ *
+ * Before a fork: begin, one call for each such socket, end. What is not named any more is forgotten. False: there is no room.
+ */
+void hqq_shared_begin_keeping(void);
+bool hqq_shared_keep(uint64_t cookie);
+void hqq_shared_end_keeping(void);
+
+/* The place that is kept for a socket, now its endpoint's; or NULL. is_inherited: it was another process's first. */
+struct hqq_shared *hqq_shared_take_kept(uint64_t cookie, uint32_t *ret_take, bool *ret_is_inherited);
+
+/* True if there is any. */
+bool hqq_shared_is_keeping(void);
+
+/* A copy of the process ends, or is about to; and is not about to any more. */
+void hqq_shared_leave_kept(void);
+void hqq_shared_stay_kept(void);
+
 /* Forks since the start, and sockets that came from elsewhere: while there are none, copies need not be thought of. */
 extern hqq_atomic_u64 hqq_ownership_copies;
 

@@ -7,6 +7,7 @@
 #include <hqq/socket.h>
 
 #include "endpoint/ownership.h"
+#include "endpoint/adopt.h"
 #include "runtime/config.h"
 #include "runtime/frame.h"
 #include "runtime/libc.h"
@@ -22,7 +23,7 @@
 static bool is_set(int fd, int other)
 {
     return hqq_epoll_set_find(fd) ||
-           (!hqq_fd_server(fd) && hqq_libc.epoll_ctl(fd, EPOLL_CTL_DEL, other, NULL) != 0 && errno == ENOENT);
+           (hqq_adopt_is_open(fd) && hqq_libc.epoll_ctl(fd, EPOLL_CTL_DEL, other, NULL) != 0 && errno == ENOENT);
 }
 
 static void note_change(const struct hqq_epoll_change *change)

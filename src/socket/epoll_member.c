@@ -142,7 +142,7 @@ void hqq_epoll_member_put(struct hqq_epoll_set *set, int fd, const struct epoll_
 
 bool hqq_epoll_member_is_possible(int fd)
 {
-    return hqq_endpoint_find(fd) != NULL || (!hqq_fd_server(fd) && hqq_adopt_is_candidate(fd));
+    return hqq_endpoint_find(fd) != NULL || (hqq_adopt_is_open(fd) && hqq_adopt_is_candidate(fd));
 }
 
 void hqq_epoll_member_link_pending(struct hqq_epoll_set *set)

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 
+#include "endpoint/adopt.h"
 #include "endpoint/changes.h"
 #include "endpoint/life.h"
 #include "endpoint/memory.h"
@@ -136,6 +137,7 @@ bool hqq_socket_lock_memory(void)
 void hqq_socket_fork_prepare(void)
 {
     hqq_ownership_fork_prepare();
+    hqq_adopt_fork_prepare();
 }
 
 void hqq_socket_fork_parent(void)

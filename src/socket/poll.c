@@ -124,7 +124,7 @@ static struct kinds find_kinds(const struct pollfd *fds, nfds_t count)
         } else if (object->ops == &hqq_epoll_ops) {
             kinds.has_set |= hqq_epoll_tree_is_polled(object, fds[i].fd);
         }
-        kinds.has_unknown |= object == &hqq_adopt_candidate;
+        kinds.has_unknown |= hqq_adopt_may_become(object);
     }
     return kinds;
 }

@@ -124,7 +124,7 @@ static bool begin(struct select_wait *select, int count, fd_set *reading, fd_set
         for (uint64_t word = select->wanted[0][i]; word != 0; word &= word - 1) {
             int fd = (int)(i * WORD_BITS) + __builtin_ctzll(word);
             struct hqq_object *object = hqq_fd_get(fd);
-            select->wait.has_unknown |= object == &hqq_adopt_candidate;
+            select->wait.has_unknown |= hqq_adopt_may_become(object);
             has |= object && object->ops == &hqq_endpoint_ops;
             if (object && object->ops == &hqq_epoll_ops && hqq_epoll_tree_is_polled(object, fd)) {
                 has = true;

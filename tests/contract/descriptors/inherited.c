@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -39,6 +40,51 @@ static void a_child_sends_on_the_socket_it_was_born_with(void **state)
         end_hears(&pair.far, "from the child");
         end_tell(&pair.near, &pair.far, "from the parent");
         end_hears(&pair.far, "from the parent");
+    }
+}
+
+/* Each says a number, in turns; several rounds, so that some of it may take a faster way. */
+static void take_turns(const struct end *parent, const struct end *child, const struct end *far)
+{
+    char text[16];
+    for (int round = 0, said = 0, heard = 0; round < 20; round++) {
+        for (int i = 0; i < 6; i++) {
+            snprintf(text, sizeof(text), "%d", said++);
+            end_tell(i & 1 ? child : parent, far, text);
+        }
+        while (heard < said) {
+            snprintf(text, sizeof(text), "%d", heard++);
+            end_hears(far, text);
+        }
+    }
+}
+
+static void parent_and_child_send_in_turns_on_a_socket_unused_before(void **state)
+{
+    (void)state;
+    struct remote *there = contract_far();
+    struct end near = end_new(NULL, 0), far = end_bound(there, 0);
+    struct end child = seen_from(&near, contract_another_remote(REMOTE_FORK));
+    for (int i = 0; i < 2 && contract_variant() != CONTRACT_FRESH; i++) {
+        warm_up(&near, &far);
+        warm_up(&child, &far);
+    }
+    take_turns(&near, &child, &far);
+}
+
+static void parent_and_child_send_in_turns_on_a_socket_that_either_connects(void **state)
+{
+    (void)state;
+    struct remote *there = contract_far();
+    for (int i = 0; i < 2; i++) {
+        struct end near = end_new(NULL, 0), far = end_bound(there, 0);
+        struct end child = seen_from(&near, contract_another_remote(REMOTE_FORK));
+        assert_result(end_say(&child, NULL, "too early"), -ENOTCONN);
+        assert_result(end_connect(i == 0 ? &near : &child, &far.address), 0);
+        near.is_connected = child.is_connected = true;
+        if (contract_variant() != CONTRACT_FRESH)
+            warm_up(i == 0 ? &near : &child, &far);
+        take_turns(&near, &child, &far);
     }
 }
 
@@ -294,6 +340,8 @@ static void a_send_buffer_that_a_child_makes_small_is_small_at_once(void **state
 static const struct CMUnitTest tests[] = {
     BOTH(a_send_buffer_that_a_child_makes_small_is_small_at_once),
     EVERY(a_child_sends_on_the_socket_it_was_born_with),
+    EVERY(parent_and_child_send_in_turns_on_a_socket_unused_before),
+    EVERY(parent_and_child_send_in_turns_on_a_socket_that_either_connects),
     EVERY(a_child_receives_what_was_queued_before_it_was_born),
     EVERY(parent_and_child_take_turns_at_one_queue),
     EVERY(a_child_that_sleeps_in_a_receive_is_woken),
