@@ -254,5 +254,5 @@ HQQ_EXPORT int pidfd_open(pid_t pid, unsigned flags)
 HQQ_EXPORT int pidfd_getfd(int pidfd, int fd, unsigned flags);
 HQQ_EXPORT int pidfd_getfd(int pidfd, int fd, unsigned flags)
 {
-    return hqq_hook_created(hqq_real.pidfd_getfd(pidfd, fd, flags));
+    return hqq_hook_fetched(hqq_real.pidfd_getfd(pidfd, fd, flags));
 }

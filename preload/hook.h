@@ -20,6 +20,13 @@ static inline int hqq_hook_created(int fd)
     return fd;
 }
 
+static inline int hqq_hook_fetched(int fd)
+{
+    if (fd >= 0 && hqq_preload_is_ready())
+        hqq_socket_fetched(fd);
+    return fd;
+}
+
 static inline int hqq_hook_created_set(int fd)
 {
     if (fd >= 0 && hqq_preload_is_ready()) {

@@ -319,7 +319,6 @@ static bool makes_descriptor(long number)
     case SYS_fanotify_init:
     case SYS_memfd_create:
     case SYS_pidfd_open:
-    case SYS_pidfd_getfd:
     case SYS_perf_event_open:
     case SYS_userfaultfd:
     case SYS_io_uring_setup:
@@ -407,7 +406,9 @@ HQQ_EXPORT long syscall(long number, ...)
     if (number >= 0 && number < (long)(sizeof(routes) / sizeof(routes[0])) && routes[number] != NULL)
         return route(routes[number], a);
     long result = hqq_real.libc.syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-    if (makes_descriptor(number))
+    if (number == SYS_pidfd_getfd)
+        hqq_hook_fetched((int)result);
+    else if (makes_descriptor(number))
         hqq_hook_created((int)result);
     if (number == SYS_landlock_restrict_self && result == 0)
         hqq_store32_release(&hqq_names_are_scoped, 1);

@@ -55,6 +55,18 @@ static bool get_name(int fd, bool of_peer, struct sockaddr_un *name, socklen_t *
     return result == 0 && *length > offsetof(struct sockaddr_un, sun_path) && *length <= sizeof(*name);
 }
 
+uint64_t hqq_adopt_peer_sum(int fd)
+{
+    struct sockaddr_un name;
+    socklen_t length;
+    uint64_t sum = UINT64_C(14695981039346656037);
+    if (!get_name(fd, true, &name, &length))
+        return 0;
+    for (socklen_t i = 0; i < length; i++)
+        sum = (sum ^ ((const unsigned char *)&name)[i]) * UINT64_C(1099511628211);
+    return sum | 1;
+}
+
 static void note_name(char to[HQQ_COUNTERS_NAME], hqq_atomic_u32 *to_length, const struct sockaddr_un *name,
                       socklen_t length)
 {
@@ -146,12 +158,13 @@ static bool connect_again(struct hqq_endpoint *endpoint, const struct sockaddr *
 
 /* The kernel delivers from the new peer alone now, and has thrown away what an old one sent. address NULL:
  * dissolved. */
-static void note_connected(struct hqq_endpoint *endpoint, const struct sockaddr *address, socklen_t length)
+static void note_connected(struct hqq_endpoint *endpoint, int fd, const struct sockaddr *address, socklen_t length)
 {
     bool has_lock = hqq_endpoint_begin_change(endpoint);
     bool has_send = hqq_lock_take(&endpoint->send_lock);
     bool was_connected = endpoint->is_connected;
     bool is_same = connect_again(endpoint, address, length);
+    endpoint->peer_sum = address ? hqq_adopt_peer_sum(fd) : 0;
     if (endpoint->peer)
         note_name(endpoint->counters->peer, &endpoint->counters->peer_length, &endpoint->peer->name,
                   endpoint->peer->name_length);
@@ -179,7 +192,7 @@ void hqq_adopt_connected(int fd, const struct sockaddr *address, socklen_t lengt
     if (!endpoint)
         endpoint = make(fd, rule);
     if (endpoint)
-        note_connected(endpoint, dissolves ? NULL : address, length);
+        note_connected(endpoint, fd, dissolves ? NULL : address, length);
     errno = saved;
 }
 
@@ -292,6 +305,27 @@ struct hqq_object *hqq_adopt_unknown(int fd)
         is_candidate ? hqq_adopt_mark_candidate(fd) : (void)hqq_fd_replace(fd, NULL, &hqq_fd_plain);
     errno = saved;
     return endpoint ? &endpoint->object : NULL;
+}
+
+/* The number of another process's socket is the kernel's: what that one does is not seen. */
+void hqq_adopt_fetched(int fd)
+{
+    int saved = errno;
+    if (hqq_config_is_enabled() && !hqq_filter_is_set() && !hqq_ownership_is_borrowed() && hqq_adopt_is_candidate(fd)) {
+        uint64_t cookie = cookie_of(fd);
+        struct hqq_endpoint *endpoint = hqq_endpoint_of_cookie(cookie);
+        struct hqq_object *own = endpoint ? &endpoint->object : NULL;
+        int copy = own ? fd : hqq_fd_next(0);
+        for (; !own && copy >= 0; copy = hqq_fd_next(copy + 1)) {
+            if (hqq_fd_get(copy)->ops->share == share_candidate && cookie_of(copy) == cookie)
+                own = hqq_fd_get(copy);
+        }
+        if (own)
+            own->ops->share(own, fd, fd);
+        else
+            hqq_fd_replace(fd, NULL, &hqq_fd_plain);
+    }
+    errno = saved;
 }
 
 bool hqq_adopt_is_unconfigured(int fd)

@@ -49,6 +49,12 @@ bool hqq_adopt_is_unconfigured(int fd);
 /* True if it is a datagram socket of AF_UNIX. */
 bool hqq_adopt_is_candidate(int fd);
 
+/* Of the name of the peer, as the kernel tells it; 0: there is none. */
+uint64_t hqq_adopt_peer_sum(int fd);
+
+/* A descriptor came out of another process, which goes on to use it, or out of this one. */
+void hqq_adopt_fetched(int fd);
+
 /* A socket was bound: its name may be a configured one. */
 void hqq_adopt_bound(int fd);
 

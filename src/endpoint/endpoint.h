@@ -113,6 +113,7 @@ struct hqq_endpoint {
     alignas(HQQ_CACHE_LINE) struct hqq_lock send_lock;
     struct hqq_destination *peer; /* connected to */
     bool is_connected;            /* somewhere, configured or not */
+    uint64_t peer_sum;            /* of the name that getpeername() told then; 0: not known */
     bool is_send_plain;           /* the kernel alone sends */
     struct hqq_destination *last;
     struct hqq_destination *bucket[HQQ_DESTINATION_BUCKETS];

@@ -136,6 +136,7 @@ static void begin(struct hqq_endpoint *endpoint, int fd, uint64_t cookie, const 
     endpoint->name_length = 0;
     endpoint->peer = endpoint->last = NULL;
     endpoint->is_connected = endpoint->is_send_plain = false;
+    endpoint->peer_sum = 0;
     memset(endpoint->bucket, 0, sizeof(endpoint->bucket));
     endpoint->replies = NULL;
     endpoint->destination_count = 0;
@@ -182,6 +183,15 @@ struct hqq_endpoint *hqq_endpoint_make(int fd, const struct hqq_rule *rule)
     if (!endpoint)
         endpoint = make(fd, rule);
     errno = saved;
+    hqq_lock_give(&registry);
+    return endpoint;
+}
+
+struct hqq_endpoint *hqq_endpoint_of_cookie(uint64_t cookie)
+{
+    if (!hqq_lock_take(&registry))
+        return NULL;
+    struct hqq_endpoint *endpoint = find_cookie(cookie);
     hqq_lock_give(&registry);
     return endpoint;
 }

@@ -13,6 +13,9 @@
 /* A new endpoint for fd, in the table; one that another number leads to already, if it is the same socket. NULL: out of memory. */
 struct hqq_endpoint *hqq_endpoint_make(int fd, const struct hqq_rule *rule);
 
+/* The endpoint of the socket with this SO_COOKIE, or NULL. */
+struct hqq_endpoint *hqq_endpoint_of_cookie(uint64_t cookie);
+
 /* One more number of the same socket. */
 void hqq_endpoint_share(struct hqq_endpoint *endpoint, int fd);
 

@@ -104,7 +104,8 @@ static void note_open(struct hqq_endpoint *endpoint, struct hqq_destination *des
 {
     hqq_destination_set(destination, HQQ_PROGRESS_OPEN);
     destination->backoff_ns = destination->retry_ns = 0;
-    destination->sent_ticks = destination->checked_ticks = hqq_ticks();
+    destination->sent_ticks = hqq_ticks();
+    destination->checked_ticks = destination->sent_ticks - 2000 * hqq_ticks_per_us(); /* due at once */
     destination->stuck_r = UINT64_MAX;
     hqq_tx_request_drain(destination->channel, 1); /* for what earlier sends have left in the kernel's queue */
     hqq_add32_relaxed(&endpoint->counters->links, 1);

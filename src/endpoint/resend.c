@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <sys/time.h>
-#include <sys/un.h>
 
 #include <hqq/link.h>
 
@@ -89,17 +88,11 @@ int hqq_resend(struct hqq_endpoint *endpoint, struct hqq_destination *destinatio
     return error;
 }
 
-/* The kernel looks at a datagram before it looks for its receiver, which no device is: where it gets that far there is nothing wrong
- * with the datagram itself, and nothing has been sent. */
 int hqq_resend_judge(int fd, const struct msghdr *datagram, int flags)
 {
-    static struct sockaddr_un nobody = {.sun_family = AF_UNIX, .sun_path = "/dev/null/"};
-    struct msghdr message = *datagram;
     if (hqq_filter_is_set())
         return 0;
-    message.msg_name = &nobody;
-    message.msg_namelen = sizeof(nobody);
-    switch (hqq_kernel_sendmsg(fd, &message, flags)) {
+    switch (hqq_kernel_send_to_nobody(fd, datagram, flags)) {
     case -EOPNOTSUPP:
         return -EOPNOTSUPP;
     case -EFAULT:

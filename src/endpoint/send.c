@@ -11,12 +11,14 @@
 #include "channel/tx.h"
 #include "channel/window.h"
 #include "endpoint/deadline.h"
+#include "endpoint/elsewhere.h"
 #include "endpoint/ownership.h"
 #include "endpoint/patience.h"
 #include "endpoint/plan.h"
 #include "endpoint/progress.h"
 #include "endpoint/resend.h"
 #include "ring/produce.h"
+#include "runtime/filter.h"
 #include "runtime/cursor.h"
 #include "runtime/frame.h"
 #include "runtime/handlers.h"
@@ -26,6 +28,9 @@
 
 /* Flags that the ring can serve; the rest is the kernel's. */
 #define RING_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_CONFIRM | MSG_DONTROUTE)
+
+/* Inside: the socket is not what it was, and the endpoint is to learn of it first. No error number of the kernel's. */
+#define SEND_ANEW (-4094)
 
 /* What a jump out of a send leaves behind. */
 enum phase {
@@ -51,6 +56,7 @@ struct sending {
     uint64_t published_from;
     struct hqq_channel *held; /* in the kernel: the channel that is to be asked to drain */
     uint32_t handlers;        /* hqq_handlers_interrupting, when it began */
+    int news;                 /* enum hqq_news, or -errno: of the socket, from elsewhere */
     bool may_publish;         /* this process does; what another one sends must be counted for it */
 };
 
@@ -240,6 +246,15 @@ static bool is_torn(const struct sending *sending, const struct hqq_channel *cha
     return sending->reserved == channel && apart != 0 && (apart < slots || channel->tx.count - apart < slots);
 }
 
+/* Whether receiver and name are what they were; and the socket itself. */
+static void check(struct sending *sending, uint64_t ticks)
+{
+    struct hqq_destination *destination = sending->destination;
+    bool is_due = hqq_ticks_are_due(ticks, destination->checked_ticks, 1000) && !hqq_filter_is_set();
+    if (hqq_destination_check(sending->endpoint, destination, ticks) && is_due)
+        sending->news = hqq_elsewhere_look(sending->endpoint, sending->fd, destination == sending->endpoint->peer);
+}
+
 /* Fills in what the plan is made from. */
 static void look(struct sending *sending, struct hqq_view *view, uint64_t ticks)
 {
@@ -251,7 +266,7 @@ static void look(struct sending *sending, struct hqq_view *view, uint64_t ticks)
         return;
     if (destination->progress == HQQ_PROGRESS_OPEN && (hqq_destination_is_check_due(destination, ticks) ||
                                                        destination->names_seen != hqq_load_relaxed(&hqq_names_changes)))
-        hqq_destination_check(endpoint, destination, ticks);
+        check(sending, ticks);
     view->step = hqq_destination_advance(endpoint, destination);
     if (view->step != HQQ_STEP_OPEN)
         return;
@@ -275,6 +290,10 @@ static ssize_t plan_and_act(struct sending *sending)
         uint64_t ticks = hqq_ticks();
         sending->destination = destination_of(endpoint, sending->message);
         look(sending, &view, ticks);
+        if (__builtin_expect(sending->news != HQQ_NEWS_NONE, 0)) {
+            give_lock(sending);
+            return sending->news < 0 ? sending->news : SEND_ANEW;
+        }
         enum hqq_plan plan = hqq_plan_send(&view);
         ssize_t result;
         switch (plan) {
@@ -344,8 +363,13 @@ static ssize_t send_message(struct sending *sending)
     bool waits = may_wait(sending);
     for (uint64_t until = 0;;) {
         ssize_t result = send_once(sending);
-        if (__builtin_expect(result != HQQ_RESEND_FULL, 1))
+        if (__builtin_expect(result != HQQ_RESEND_FULL && result != SEND_ANEW, 1))
             return result;
+        if (result == SEND_ANEW) {
+            hqq_elsewhere_learn(sending->endpoint, sending->fd, (enum hqq_news)sending->news);
+            sending->news = HQQ_NEWS_NONE;
+            continue;
+        }
         result = waits ? hqq_resend_wait(sending->fd, sending->handlers, &until) : -EAGAIN;
         if (result != 0)
             return result;

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <time.h>
 
 #include "runtime/libc.h"
@@ -47,6 +48,20 @@ static inline long hqq_kernel_sendmsg(int fd, const struct msghdr *message, int 
 {
     int saved = errno;
     return hqq_kernel_result(hqq_libc.syscall(SYS_sendmsg, fd, message, flags | MSG_DONTWAIT | MSG_NOSIGNAL), saved);
+}
+
+/*
+ * The kernel looks at a datagram, and at the socket that is to send it, before it looks for the receiver, which no device is: nothing
+ * is sent. What it finds wrong before is told: EBADF, EFAULT, EINVAL, EMSGSIZE, EOPNOTSUPP; EPIPE, and what it had kept for
+ * the next call, ECONNRESET, which is told only once.
+ */
+static inline long hqq_kernel_send_to_nobody(int fd, const struct msghdr *datagram, int flags)
+{
+    struct sockaddr_un nobody = {.sun_family = AF_UNIX, .sun_path = "/dev/null/"};
+    struct msghdr message = *datagram;
+    message.msg_name = &nobody;
+    message.msg_namelen = sizeof(nobody);
+    return hqq_kernel_sendmsg(fd, &message, flags);
 }
 
 /* Interrupted means that nothing was ready: a signal that is pending ends even a poll that never waits, once it has looked. */

@@ -158,6 +158,13 @@ void hqq_socket_created(int fd)
     hqq_descriptor_created(fd);
 }
 
+void hqq_socket_fetched(int fd)
+{
+    hqq_socket_created(fd);
+    if (fd >= 0)
+        hqq_adopt_fetched(fd);
+}
+
 void hqq_socket_created_set(int fd)
 {
     hqq_socket_created(fd);

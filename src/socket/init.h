@@ -42,6 +42,9 @@ void hqq_socket_fork_child(void);
  * its parent's. Nearly free; async-signal-safe. */
 void hqq_socket_created(int fd);
 
+/* The same of one that was fetched out of a process, by pidfd_getfd(2). */
+void hqq_socket_fetched(int fd);
+
 /* The same of an epoll set, which is known from its beginning. */
 void hqq_socket_created_set(int fd);
 
