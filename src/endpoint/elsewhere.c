@@ -17,7 +17,8 @@ static bool was_bound(const struct hqq_endpoint *endpoint, int fd)
 {
     struct sockaddr_un name;
     socklen_t length = sizeof(name);
-    return endpoint->name_length == 0 && hqq_libc.getsockname(fd, (struct sockaddr *)(void *)&name, &length) == 0 &&
+    return !endpoint->was_named && endpoint->name_length == 0 &&
+           hqq_libc.getsockname(fd, (struct sockaddr *)(void *)&name, &length) == 0 &&
            length > offsetof(struct sockaddr_un, sun_path);
 }
 

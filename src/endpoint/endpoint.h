@@ -106,6 +106,7 @@ struct hqq_endpoint {
     uint64_t refreshed_ns;       /* when the kernel was last asked what other processes may have changed */
     uint32_t has_fork_locks;     /* HQQ_FORK_HAS_...: locks to be given back after the fork; a place for the child */
     struct hqq_membership *memberships; /* of epoll sets */
+    bool was_named;                     /* when it was first seen, whatever is known of the name */
     struct sockaddr_un name;            /* its own, 0 long: none */
     socklen_t name_length;
 

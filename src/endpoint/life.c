@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -73,6 +74,14 @@ static uint64_t cookie_of(int fd)
     return hqq_libc.getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0 ? cookie : 0;
 }
 
+static bool has_name(int fd)
+{
+    struct sockaddr_un name;
+    socklen_t length = sizeof(name);
+    return hqq_libc.getsockname(fd, (struct sockaddr *)(void *)&name, &length) == 0 &&
+           length > offsetof(struct sockaddr_un, sun_path);
+}
+
 /* Options and flags that were set before the socket was known. */
 static void note_state(struct hqq_endpoint *endpoint, int fd)
 {
@@ -134,6 +143,7 @@ static void begin(struct hqq_endpoint *endpoint, int fd, uint64_t cookie, const 
     endpoint->buried = NULL;
     endpoint->changing = 0;
     endpoint->name_length = 0;
+    endpoint->was_named = has_name(fd);
     endpoint->peer = endpoint->last = NULL;
     endpoint->is_connected = endpoint->is_send_plain = false;
     endpoint->peer_sum = 0;

@@ -24,7 +24,7 @@
 static int reserve(int fd, size_t length, int flags, struct hqq_reservation *reservation)
 {
     struct hqq_object *object = hqq_lookup_sender(fd, NULL, 0);
-    if (object)
+    if (object && object->ops->reserve)
         return object->ops->reserve(object, fd, length, flags, reservation);
     if (hqq_libc.fcntl(fd, F_GETFD) < 0)
         return -EBADF;

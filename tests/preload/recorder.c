@@ -117,6 +117,11 @@ void hqq_socket_created_set(int fd)
     note(fd >= 0 ? "created" : "created(-1)");
 }
 
+void hqq_socket_fetched(int fd)
+{
+    note(fd >= 0 ? "fetched" : "fetched(-1)");
+}
+
 void hqq_socket_demote_sender(int fd)
 {
     (void)fd;

@@ -337,7 +337,7 @@ static void what_makes_other_descriptors(void **state)
     done(succeeds("created", inotify_init1(0)));
     done(succeeds("created", memfd_create("routes", 0)));
     int self = (int)succeeds("created", pidfd_open(getpid(), 0));
-    done(succeeds("created", pidfd_getfd(self, 1, 0)));
+    done(succeeds("fetched", pidfd_getfd(self, 1, 0)));
     done(self);
     done(succeeds("created", posix_openpt(O_RDWR | O_NOCTTY)));
     int notifier = fanotify_init(0, O_RDONLY); /* not for everybody */
