@@ -317,8 +317,9 @@ void hqq_adopt_fetched(int fd)
         struct hqq_object *own = endpoint ? &endpoint->object : NULL;
         int copy = own ? fd : hqq_fd_next(0);
         for (; !own && copy >= 0; copy = hqq_fd_next(copy + 1)) {
-            if (hqq_fd_get(copy)->ops->share == share_candidate && cookie_of(copy) == cookie)
-                own = hqq_fd_get(copy);
+            struct hqq_object *object = hqq_fd_get(copy);
+            if (object && object->ops->share == share_candidate && cookie_of(copy) == cookie)
+                own = object;
         }
         if (own)
             own->ops->share(own, fd, fd);

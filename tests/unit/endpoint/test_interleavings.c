@@ -154,8 +154,11 @@ static ssize_t refuse(int error)
     return -1;
 }
 
+/* To a name that no socket has: it is looked at, and not sent. */
 static ssize_t push(const struct msghdr *message)
 {
+    if (message->msg_name)
+        return refuse(ENOTDIR);
     if (!has_queue_room())
         return refuse(EAGAIN);
     world.queue[world.last++ % MOST] = *(unsigned char *)message->msg_iov[0].iov_base;
