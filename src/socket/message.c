@@ -305,7 +305,9 @@ static struct timespec rest_until(const struct timespec *end)
         rest.tv_nsec += 1000000000;
         rest.tv_sec--;
     }
-    return rest.tv_sec < 0 ? (struct timespec){0} : rest;
+    if (rest.tv_sec < 0)
+        rest = (struct timespec){0};
+    return rest;
 }
 
 /* The kernel looks at the time-out only after each datagram, and tells what is left of it when it is done. It keeps an error that
@@ -321,10 +323,11 @@ int hqq_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, st
         errno = EINVAL;
         return -1;
     }
-    const struct timespec end = timeout ? end_of(timeout) : (struct timespec){0};
-    struct timespec rest = {0};
+    struct timespec end = {0}, rest = {0};
     unsigned received = 0;
     int saved = errno;
+    if (timeout)
+        end = end_of(timeout);
     if (count > IOV_MAX)
         count = IOV_MAX;
     while (received < count) {
