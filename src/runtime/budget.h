@@ -25,7 +25,7 @@ void hqq_budget_give(uint64_t bytes);
 uint64_t hqq_budget_usual(uint64_t machine, uint64_t group);
 
 /* The least of the limits of a control group and of those above it, as /proc/self/cgroup and the files under root say;
- * UINT64_MAX: there is none, or it can't be told. Changes text. For tests too. */
-uint64_t hqq_budget_group_limit(const char *root, char *text);
+ * UINT64_MAX: there is none, or it can't be told. Changes lines. For tests too. */
+uint64_t hqq_budget_group_limit(const char *root, char *lines);
 
 #endif

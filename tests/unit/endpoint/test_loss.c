@@ -92,7 +92,7 @@ static long fake_syscall(long number, ...)
     long a[6];
     va_start(list, number);
     for (int i = 0; i < 6; i++)
-        a[i] = va_arg(list, long);
+        a[i] = va_arg(list, long); /* NOLINT(clang-analyzer-valist.Uninitialized): va_start() is above */
     va_end(list);
     if (number == SYS_sendmsg && a[0] == fds[0]) {
         ssize_t result = push((const struct msghdr *)a[1]); // NOLINT
@@ -156,7 +156,7 @@ static void assert_queue(int from, int count)
 static int set_up(bool is_connected)
 {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
-    strcpy(name.sun_path, path);
+    memcpy(name.sun_path, path, sizeof(path));
     socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
     memset(&kernel, 0, sizeof(kernel));
     kernel.is_there = kernel.is_alive = true;
