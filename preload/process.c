@@ -168,6 +168,15 @@ HQQ_EXPORT int posix_spawnp(pid_t *ret_pid, const char *file, const posix_spawn_
     return hqq_child_start(&child, environment, start_spawn, &spawn);
 }
 
+/* The child has the duplicate, whatever the flag of the original is. */
+HQQ_EXPORT int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *actions, int fd, int wanted)
+{
+    int result = HQQ_REAL(posix_spawn_file_actions_adddup2)(actions, fd, wanted);
+    if (result == 0 && hqq_preload_is_ready())
+        hqq_socket_given(fd);
+    return result;
+}
+
 HQQ_EXPORT int system(const char *command)
 {
     if (command != NULL)

@@ -86,6 +86,7 @@ _Static_assert(sizeof(off_t) == 8 && sizeof(long) == 8, "the large-file names mu
     X(int, fchdir, (int))                                                                                              \
     X(int, mlockall, (int))                                                                                            \
     X(int, munlockall, (void))                                                                                         \
+    X(int, posix_spawn_file_actions_adddup2, (posix_spawn_file_actions_t *, int, int))                                 \
     X(int, system, (const char *))                                                                                     \
     X(int, fclose, (FILE *))                                                                                           \
     X(FILE *, popen, (const char *, const char *))                                                                     \

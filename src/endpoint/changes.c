@@ -110,6 +110,7 @@ void hqq_changes_inherited(struct hqq_endpoint *endpoint, int fd)
     put_back_or_hand_off(endpoint, fd, has_lock, true);
     if (hqq_endpoint_mode(endpoint) <= HQQ_MODE_FOREIGN)
         hqq_mode_add_foreign(endpoint, HQQ_FOREIGN_SHARED);
+    hqq_ownership_note_passed(endpoint);
     hqq_endpoint_end_change(endpoint, has_lock);
 }
 
@@ -142,8 +143,10 @@ void hqq_changes_exit(struct hqq_endpoint *endpoint)
     }
 }
 
-void hqq_changes_exec(struct hqq_endpoint *endpoint)
+void hqq_changes_exec(struct hqq_endpoint *endpoint, bool is_kept)
 {
+    if (is_kept)
+        hqq_ownership_note_passed(endpoint);
     bool has_lock = hqq_lock_try(&endpoint->receive_lock);
     if (has_lock || hqq_lock_is_mine(&endpoint->receive_lock)) {
         if (hqq_load32_relaxed(&endpoint->is_receiver) == 0 && hqq_endpoint_mode(endpoint) <= HQQ_MODE_FOREIGN)

@@ -32,6 +32,6 @@ void hqq_changes_sent_unseen(struct hqq_endpoint *endpoint);
 
 /* The process is about to end, or another program to take its place, in which the socket lives on if it is kept. */
 void hqq_changes_exit(struct hqq_endpoint *endpoint);
-void hqq_changes_exec(struct hqq_endpoint *endpoint);
+void hqq_changes_exec(struct hqq_endpoint *endpoint, bool is_kept);
 
 #endif

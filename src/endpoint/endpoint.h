@@ -60,6 +60,7 @@ struct hqq_endpoint {
     hqq_atomic_u32 foreign;        /* enum hqq_foreign, or'ed */
     hqq_atomic_u32 is_intercepted; /* 1: every wait on it comes through our calls, as far as is known */
     hqq_atomic_u32 options;        /* of enum hqq_option, as bits, that this process has set: ancillary.h */
+    hqq_atomic_u32 is_given;       /* 1: a child gets duplicates of it, which no flag of its own closes */
     hqq_atomic_u32 has_deadlines;  /* 1: deadlines were set, once at least: deadline.h */
     hqq_atomic_u64 read_deadline_ns, write_deadline_ns;
     struct hqq_endpoint *next, *next_free; /* of all there ever were; of those that are not in use */

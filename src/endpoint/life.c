@@ -120,6 +120,7 @@ static void begin(struct hqq_endpoint *endpoint, int fd, uint64_t cookie, const 
     endpoint->publisher = HQQ_PROCESS_UNKNOWN;
     hqq_store32_relaxed(&endpoint->descriptors, 1);
     hqq_store32_relaxed(&endpoint->is_intercepted, hqq_endpoint_waits_are_intercepted);
+    hqq_store32_relaxed(&endpoint->is_given, 0);
     hqq_store32_relaxed(&endpoint->has_deadlines, 0);
     hqq_store_relaxed(&endpoint->read_deadline_ns, HQQ_FOREVER);
     hqq_store_relaxed(&endpoint->write_deadline_ns, HQQ_FOREVER);

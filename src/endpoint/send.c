@@ -224,7 +224,7 @@ static bool send_through_ring(struct sending *sending, uint64_t ticks)
 static bool is_plain(const struct sending *sending)
 {
     return sending->message->msg_controllen == 0 && (sending->flags & ~RING_FLAGS) == 0 &&
-           sending->length <= hqq_ownership_longest(sending->endpoint);
+           sending->length <= hqq_ownership_longest(sending->endpoint) && !hqq_ownership_is_passed(sending->endpoint);
 }
 
 /* Where it goes; NULL: the kernel resolves it. */

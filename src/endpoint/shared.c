@@ -55,6 +55,7 @@ static void clear(struct hqq_shared *shared)
     hqq_store_relaxed(&shared->changes, 0);
     hqq_store32_relaxed(&shared->is_contested, 0);
     hqq_store32_relaxed(&shared->is_nonblocking, 0);
+    hqq_store32_relaxed(&shared->is_passed, 0);
 }
 
 static struct hqq_shared *take_place(uint32_t *ret_take)
@@ -254,6 +255,12 @@ void hqq_ownership_note_change(struct hqq_endpoint *endpoint)
 {
     if (endpoint->shared)
         endpoint->seen_changes = hqq_add_relaxed(&endpoint->shared->changes, 1) + 1;
+}
+
+void hqq_ownership_note_passed(struct hqq_endpoint *endpoint)
+{
+    if (endpoint->shared)
+        hqq_store32_relaxed(&endpoint->shared->is_passed, 1);
 }
 
 /* ---- The process, and vfork ------------------------------------------------------------------------------------ */

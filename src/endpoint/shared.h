@@ -22,6 +22,7 @@ struct hqq_shared {
     hqq_atomic_u64 longest;                         /* datagram that SO_SNDBUF allows */
     hqq_atomic_u32 is_contested;                    /* 1: two living processes have received */
     hqq_atomic_u32 is_nonblocking;                  /* O_NONBLOCK */
+    hqq_atomic_u32 is_passed;                       /* 1: another program has it, and may send */
 };
 
 /*
@@ -74,6 +75,15 @@ void hqq_ownership_count_send(struct hqq_endpoint *endpoint);
 
 /* A connect, bind or shutdown of this process. */
 void hqq_ownership_note_change(struct hqq_endpoint *endpoint);
+
+/* Another program has the socket from now on, and what that sends nobody counts: no copy publishes any more. */
+void hqq_ownership_note_passed(struct hqq_endpoint *endpoint);
+
+static inline bool hqq_ownership_is_passed(const struct hqq_endpoint *endpoint)
+{
+    return __builtin_expect(hqq_load_relaxed(&hqq_ownership_copies) != 0, 0) && endpoint->shared &&
+           hqq_load32_relaxed(&endpoint->shared->is_passed) != 0;
+}
 
 /* The longest datagram that the kernel would take. */
 static inline uint64_t hqq_ownership_longest(const struct hqq_endpoint *endpoint)

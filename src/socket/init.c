@@ -72,7 +72,7 @@ static void hand_off_all(void)
     for (int fd = hqq_fd_next(0); fd >= 0; fd = hqq_fd_next(fd + 1)) {
         struct hqq_endpoint *endpoint = find_own(fd, &is_kept);
         if (endpoint && (is_kept || hqq_load32_relaxed(&endpoint->is_receiver) != 0))
-            hqq_changes_exec(endpoint);
+            hqq_changes_exec(endpoint, is_kept);
     }
     hqq_ownership_leave();
 }
@@ -83,7 +83,7 @@ static void pass_kept(void)
     bool is_kept;
     for (int fd = hqq_fd_next(0); fd >= 0; fd = hqq_fd_next(fd + 1)) {
         struct hqq_endpoint *endpoint = find_own(fd, &is_kept);
-        if (endpoint && is_kept)
+        if (endpoint && (is_kept || hqq_load32_relaxed(&endpoint->is_given) != 0))
             hqq_changes_inherited(endpoint, fd);
     }
 }
@@ -106,6 +106,13 @@ void hqq_socket_spawn(void)
     if (hqq_load32_acquire(&hqq_started) == HQQ_STARTED)
         pass_kept();
     errno = saved;
+}
+
+void hqq_socket_given(int fd)
+{
+    struct hqq_endpoint *endpoint = hqq_endpoint_find(fd);
+    if (endpoint)
+        hqq_store32_relaxed(&endpoint->is_given, 1);
 }
 
 void hqq_socket_exec_failed(void)

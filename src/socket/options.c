@@ -21,6 +21,7 @@
 #include "runtime/reserved.h"
 #include "socket/descriptor.h"
 #include "socket/face.h"
+#include "socket/init.h"
 
 /* ---- Ancillary data --------------------------------------------------------------------------------------------- */
 
@@ -61,8 +62,10 @@ static void note_input(int fd)
 static void note_duplicate(int fd, int duplicate)
 {
     int saved = errno;
-    if (hqq_ownership_is_borrowed())
+    if (hqq_ownership_is_borrowed()) {
+        hqq_socket_given(fd);
         return;
+    }
     hqq_descriptor_created(duplicate);
     struct hqq_object *object = hqq_fd_get(fd);
     if (object && object->ops->share)

@@ -600,6 +600,13 @@ static void what_executes(void **state)
     assert_int_equal(posix_spawn(&pid, name, NULL, NULL, arguments, environ), ENOENT);
     assert_int_equal(posix_spawnp(&pid, name, NULL, NULL, arguments, environ), ENOENT);
     assert_string_equal(record_take(), "spawn spawn");
+    posix_spawn_file_actions_t actions;
+    assert_int_equal(posix_spawn_file_actions_init(&actions), 0);
+    assert_int_equal(posix_spawn_file_actions_adddup2(&actions, 0, 1), 0);
+    assert_string_equal(record_take(), "given");
+    assert_int_equal(posix_spawn_file_actions_adddup2(&actions, -1, 1), EBADF);
+    assert_string_equal(record_take(), "");
+    assert_int_equal(posix_spawn_file_actions_destroy(&actions), 0);
     assert_int_equal(system(":"), 0); /* NOLINT(cert-env33-c): what is tested */
     assert_string_equal(record_take(), "spawn");
     assert_int_equal(system(NULL), 1); /* NOLINT(cert-env33-c): it starts nothing */

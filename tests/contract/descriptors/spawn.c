@@ -223,6 +223,128 @@ static void what_a_child_that_is_started_receives(void **state)
     }
 }
 
+/* The children of these have a duplicate as that number, of a socket that is to be closed on exec. */
+
+static void duplicate_by_posix_spawn(const char *command, int fd)
+{
+    char *const arguments[] = {(char[]){"sh"}, (char[]){"-c"}, strdup(command), NULL};
+    posix_spawn_file_actions_t actions;
+    pid_t child;
+    assert_int_equal(posix_spawn_file_actions_init(&actions), 0);
+    assert_int_equal(posix_spawn_file_actions_adddup2(&actions, fd, SHELLS), 0);
+    assert_int_equal(posix_spawn(&child, "/bin/sh", &actions, NULL, arguments, environ), 0);
+    assert_int_equal(posix_spawn_file_actions_destroy(&actions), 0);
+    check_exit(child);
+    free(arguments[2]);
+}
+
+static void execute(const char *command)
+{
+    execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+    _exit(127);
+}
+
+static void duplicate_by_vfork(const char *command, int fd)
+{
+    pid_t child = vfork();
+    if (child == 0) {
+        if (fd == SHELLS)
+            fcntl(fd, F_SETFD, 0);
+        else
+            dup2(fd, SHELLS);
+        execute(command);
+    }
+    check_exit(child);
+}
+
+static void duplicate_by_fork(const char *command, int fd)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        if (fd == SHELLS)
+            fcntl(fd, F_SETFD, 0);
+        else
+            dup2(fd, SHELLS);
+        execute(command);
+    }
+    check_exit(child);
+}
+
+static void (*const duplicates[])(const char *, int) = {duplicate_by_posix_spawn, duplicate_by_vfork,
+                                                        duplicate_by_fork};
+
+#define DUPLICATES (sizeof(duplicates) / sizeof(duplicates[0]))
+
+static void what_a_child_with_a_duplicate_receives(void **state)
+{
+    (void)state;
+    if (contract_is_limit_of_renaming("a program that is started with a socket is not noticed"))
+        return;
+    if (CONTRACT_ADDRESS_SANITIZER || CONTRACT_THREAD_SANITIZER)
+        skip();
+    for (size_t i = 0; i < DUPLICATES; i++) {
+        char command[512], text[32] = "";
+        struct pair pair = pair_new(PAIR_PLAIN);
+        assert_result(fcntl(pair.near.fd, F_SETFD, FD_CLOEXEC), 0);
+        snprintf(command, sizeof(command),
+                 "timeout 10 dd bs=16 count=2 <&%d >%s/read 2>%s/said && mv %s/read %s/done &", SHELLS,
+                 contract_folder(), contract_folder(), contract_folder(), contract_folder());
+        duplicates[i](command, pair.near.fd);
+        end_tell(&pair.far, &pair.near, "one.");
+        end_tell(&pair.far, &pair.near, "two.");
+        snprintf(command, sizeof(command), "%s/done", contract_folder());
+        int64_t until = clock_ms() + 15000;
+        while (access(command, R_OK) != 0 && clock_ms() < until)
+            usleep(1000);
+        FILE *file = fopen(command, "r");
+        assert_non_null(file);
+        assert_non_null(fgets(text, sizeof(text), file));
+        assert_string_equal(text, "one.two.");
+        fclose(file);
+        assert_int_equal(unlink(command), 0);
+        assert_empty(pair.near.fd);
+    }
+}
+
+/* ---- Children that send -------------------------------------------------------------------------------------------- */
+
+static void check_order(const struct pair *pair, void (*start)(const char *, int))
+{
+    char command[64];
+    snprintf(command, sizeof(command), "printf child >&%d", SHELLS);
+    for (int i = 0; i < 3; i++) {
+        end_tell(&pair->near, &pair->far, "before");
+        start(command, pair->near.fd);
+        end_tell(&pair->near, &pair->far, "after");
+        end_tell(&pair->near, &pair->far, "still after");
+        end_hears(&pair->far, "before");
+        end_hears(&pair->far, "child");
+        end_hears(&pair->far, "after");
+        end_hears(&pair->far, "still after");
+    }
+}
+
+static void system_with(const char *command, int fd)
+{
+    start_with(start_by_system, command, fd);
+}
+
+static void what_children_send_comes_in_order(void **state)
+{
+    (void)state;
+    if (contract_is_limit_of_renaming("a program that is started with a socket is not noticed"))
+        return;
+    if (CONTRACT_ADDRESS_SANITIZER || CONTRACT_THREAD_SANITIZER)
+        skip();
+    for (size_t i = 0; i <= DUPLICATES; i++) {
+        struct pair pair = pair_new(NEAR_CONNECTS);
+        assert_result(fcntl(pair.near.fd, F_SETFD, FD_CLOEXEC), 0);
+        if (!pair.far.at)
+            assert_result(fcntl(pair.far.fd, F_SETFD, FD_CLOEXEC), 0);
+        check_order(&pair, i < DUPLICATES ? duplicates[i] : system_with);
+    }
+}
+
 static void what_a_child_does_not_get_stays(void **state)
 {
     (void)state;
@@ -261,6 +383,8 @@ static const struct CMUnitTest tests[] = {
     EVERY(posix_spawn_may_close_and_dup2_anything),
     EVERY(system_and_popen_leave_sockets_alone),
     EVERY(what_a_child_that_is_started_receives),
+    EVERY(what_a_child_with_a_duplicate_receives),
+    EVERY(what_children_send_comes_in_order),
     EVERY(what_a_child_does_not_get_stays),
     EVERY(a_forked_child_may_close_everything),
 };
