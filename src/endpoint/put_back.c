@@ -138,22 +138,25 @@ static bool turn(struct hqq_endpoint *endpoint, int fd, int sender, struct head 
     return result >= 0;
 }
 
-/* Until the first one that comes from our sender is at the head. */
-static void turn_round(struct hqq_endpoint *endpoint, int fd, int sender, const struct sockaddr_un *own,
-                       socklen_t own_length)
+/* NULL: there is no memory. */
+static struct head *map_head(void)
 {
     void *pages;
-    if (hqq_sys.mmap(&pages, sizeof(struct head), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                     -1) != 0)
-        return;
-    struct head *head = pages;
+    int result = hqq_sys.mmap(&pages, sizeof(struct head), PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    return result == 0 ? pages : NULL;
+}
+
+/* Until the first one that comes from our sender is at the head. */
+static void turn_round(struct hqq_endpoint *endpoint, int fd, int sender, const struct sockaddr_un *own,
+                       socklen_t own_length, struct head *head)
+{
     for (int i = 0; i < TURNED_MAX; i++) {
         long length = receive_head(fd, head, true);
         bool is_own = head->message.msg_namelen == own_length && memcmp(&head->name, own, own_length) == 0;
         if (length < 0 || (size_t)length > LONGEST || is_own || !turn(endpoint, fd, sender, head))
             break;
     }
-    hqq_sys.munmap(pages, sizeof(*head));
 }
 
 /* ---- Both -------------------------------------------------------------------------------------------------------- */
@@ -194,9 +197,10 @@ static void put_back(struct hqq_endpoint *endpoint, int fd, int sender, bool kee
     socklen_t own_length = sizeof(own);
     uint32_t count = 0;
     bool is_behind = !hqq_kernel_queue_is_empty(fd);
+    struct head *head = NULL;
     if (is_behind && /* a name of the kernel's choice, by which what it sends is known */
         (keeps_names || hqq_libc.syscall(SYS_bind, sender, &own, sizeof(own.sun_family)) != 0 ||
-         hqq_libc.syscall(SYS_getsockname, sender, &own, &own_length) != 0))
+         hqq_libc.syscall(SYS_getsockname, sender, &own, &own_length) != 0 || !(head = map_head())))
         return;
     hqq_scheduler_stop_all(endpoint, HQQ_SUSPENDED);
     endpoint->head_is_noted = false;
@@ -204,7 +208,9 @@ static void put_back(struct hqq_endpoint *endpoint, int fd, int sender, bool kee
         count++;
     endpoint->are_rings_last = endpoint->are_rings_last || count != 0;
     if (is_behind && count != 0)
-        turn_round(endpoint, fd, sender, &own, own_length);
+        turn_round(endpoint, fd, sender, &own, own_length, head);
+    if (head)
+        hqq_sys.munmap(head, sizeof(*head));
     hqq_log(HQQ_LOG_INFO, "%u datagrams are put back into the kernel's queue", (unsigned)count);
 }
 

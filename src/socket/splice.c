@@ -12,6 +12,7 @@
 #include <hqq/socket.h>
 
 #include "endpoint/endpoint.h"
+#include "endpoint/kernel_queue.h"
 #include "platform/sys.h"
 #include "runtime/filter.h"
 #include "runtime/handlers.h"
@@ -69,22 +70,34 @@ static ssize_t hand_over(int to, const struct pages *pages, size_t length)
     return result;
 }
 
-static ssize_t move(int from, int to, size_t length)
+/* False: there is no memory for it. */
+static bool map(int to, size_t length, struct pages *ret_pages)
 {
     int capacity = hqq_libc.fcntl(to, F_GETPIPE_SZ);
-    struct pages pages = {.length = capacity > 0 && (size_t)capacity < length ? (size_t)capacity : length};
-    int result = hqq_sys.mmap(&pages.start, pages.length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-    if (result != 0) {
-        errno = -result;
-        return -1;
-    }
+    ret_pages->length = capacity > 0 && (size_t)capacity < length ? (size_t)capacity : length;
+    return hqq_sys.mmap(&ret_pages->start, ret_pages->length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                        -1) == 0;
+}
+
+static ssize_t move(int from, int to, struct pages *pages)
+{
     ssize_t moved;
-    pthread_cleanup_push(unmap, &pages);
-    moved = hqq_read(from, pages.start, pages.length);
+    pthread_cleanup_push(unmap, pages);
+    moved = hqq_read(from, pages->start, pages->length);
     if (moved > 0)
-        moved = hand_over(to, &pages, (size_t)moved);
+        moved = hand_over(to, pages, (size_t)moved);
     pthread_cleanup_pop(1);
     return moved;
+}
+
+/* There is no memory: a process that locks its own may have used its allowance up. False: what waits is in the kernel's
+ * queue. */
+static bool is_out_of_reach(int from)
+{
+    hqq_socket_demote(from);
+    const struct hqq_endpoint *endpoint = hqq_endpoint_find(from);
+    return endpoint && hqq_load32_relaxed(&endpoint->is_busy) != 0 &&
+           (!endpoint->are_rings_last || hqq_kernel_queue_is_empty(from));
 }
 
 bool hqq_splice_to_pipe(int from, int to, size_t length, bool waits, ssize_t *ret_result)
@@ -97,15 +110,16 @@ bool hqq_splice_to_pipe(int from, int to, size_t length, bool waits, ssize_t *re
         errno = saved;
         return false;
     }
-    int room = wait_for_room(to, waits);
+    struct pages pages;
+    int result = wait_for_room(to, waits);
+    if (result == 0 && !map(to, length, &pages))
+        result = is_out_of_reach(from) ? -ENOMEM : -EPIPE;
     errno = saved;
-    if (room == -EPIPE)
-        return false;
-    if (room == 0) {
-        *ret_result = move(from, to, length);
+    if (result == 0) {
+        *ret_result = move(from, to, &pages);
     } else {
-        errno = -room;
+        errno = result == -EPIPE ? saved : -result;
         *ret_result = -1;
     }
-    return true;
+    return result != -EPIPE;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -144,6 +145,33 @@ static void a_move_that_fails_leaves_the_datagram(void **state)
     assert_result(fcntl(pair.near.fd, F_SETFL, O_NONBLOCK), 0);
     for (size_t i = 0; i < MOVES; i++)
         assert_error(moves[i](pair.near.fd, empty.in, CAPACITY), EAGAIN);
+}
+
+/* As in a process that locks its memory, and has used its allowance up. */
+static void a_move_needs_no_memory(void **state)
+{
+    (void)state;
+    if (is_for_preload_only())
+        return;
+    if (CONTRACT_ADDRESS_SANITIZER || CONTRACT_THREAD_SANITIZER)
+        skip(); /* they need some */
+    struct ends pipe = new_pipe(0);
+    for (size_t i = 0; i < MOVES; i++) {
+        struct pair pair = pair_new(PAIR_PLAIN);
+        struct rlimit before, none;
+        end_tell(&pair.far, &pair.near, "one");
+        end_tell(&pair.far, &pair.near, "two");
+        assert_result(getrlimit(RLIMIT_AS, &before), 0);
+        none = before;
+        none.rlim_cur = 0;
+        assert_result(setrlimit(RLIMIT_AS, &none), 0);
+        ssize_t moved = moves[i](pair.near.fd, pipe.in, CAPACITY);
+        assert_result(setrlimit(RLIMIT_AS, &before), 0);
+        assert_int_equal(moved, 3);
+        assert_piped(pipe.out, "one");
+        end_hears(&pair.near, "two");
+        assert_empty(pair.near.fd);
+    }
 }
 
 static long job_splice(struct job *job)
@@ -361,7 +389,7 @@ static void what_is_sent_unseen_comes_in_order(void **state)
 
 static const struct CMUnitTest tests[] = {
     EVERY(a_move_into_a_pipe_takes_one_datagram), EVERY(a_move_is_cut_where_the_pipe_is_full),
-    EVERY(a_move_that_fails_leaves_the_datagram), EVERY(a_move_waits_for_a_datagram),
+    EVERY(a_move_that_fails_leaves_the_datagram), EVERY(a_move_needs_no_memory), EVERY(a_move_waits_for_a_datagram),
     EVERY(what_is_read_unseen_is_what_waits),     EVERY(what_is_read_unseen_comes_in_order),
     EVERY(nothing_that_is_read_unseen_is_lost),   EVERY(what_is_sent_unseen_comes_in_order),
 };
