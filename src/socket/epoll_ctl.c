@@ -40,6 +40,8 @@ static void note_change(const struct hqq_epoll_change *change)
     if (!set)
         return;
     hqq_epoll_change_make(set, change);
+    if (inner && change->operation != EPOLL_CTL_DEL)
+        hqq_epoll_tree_nest(inner, fd);
     struct hqq_endpoint *endpoint = change->operation != EPOLL_CTL_DEL ? hqq_endpoint_find(fd) : NULL;
     if (endpoint && hqq_load32_relaxed(&endpoint->is_busy) != 0)
         hqq_epoll_nudge(set, change->epoll, endpoint, &change->event);

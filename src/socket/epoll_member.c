@@ -95,6 +95,8 @@ void hqq_epoll_member_remove(struct hqq_epoll_set *set, hqq_atomic_pointer *plac
     struct hqq_epoll_member *member = hqq_load_pointer_acquire(place);
     if (is_pending(member))
         hqq_sub32_relaxed(&set->pending, 1);
+    if (hqq_load_pointer_acquire(&member->inner))
+        hqq_sub32_relaxed(&set->inner_sets, 1);
     unlink_endpoint(set, member);
     hqq_store_pointer_release(place, hqq_epoll_member_next(member));
     hqq_sub32_relaxed(&set->members, 1);
@@ -134,6 +136,8 @@ void hqq_epoll_member_put(struct hqq_epoll_set *set, int fd, const struct epoll_
     hqq_store_pointer_release(&member->next, hqq_load_pointer_acquire(bucket));
     hqq_store_pointer_release(bucket, member);
     hqq_add32_relaxed(&set->members, 1);
+    if (inner)
+        hqq_add32_relaxed(&set->inner_sets, 1);
     if (endpoint)
         link_endpoint(set, member, endpoint);
     else if (!inner)

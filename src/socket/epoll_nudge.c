@@ -41,6 +41,16 @@ void hqq_epoll_nudge_found(struct hqq_epoll_set *set, int epoll)
     errno = saved;
 }
 
+void hqq_epoll_nudge_begin(struct hqq_epoll_set *set, int epoll)
+{
+    struct epoll_event ours = {.events = EPOLLIN | EPOLLET, .data.u64 = NUDGE_DATA};
+    int saved = errno, fd = nudging_descriptor();
+    hqq_store32_release(&set->is_nudged, 1);
+    if (fd >= 0 && hqq_libc.epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ours) != 0 && errno == EEXIST)
+        hqq_libc.epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &ours);
+    errno = saved;
+}
+
 void hqq_epoll_nudge(struct hqq_epoll_set *set, int epoll, struct hqq_endpoint *endpoint,
                      const struct epoll_event *event)
 {
@@ -48,12 +58,7 @@ void hqq_epoll_nudge(struct hqq_epoll_set *set, int epoll, struct hqq_endpoint *
     if ((hqq_load32_relaxed(&set->waiters) == 0 && hqq_load32_relaxed(&set->is_polled) == 0) ||
         hqq_ready_arm(endpoint, NULL) || !(event->events & HQQ_EPOLL_READABLE))
         return;
-    struct epoll_event ours = {.events = EPOLLIN | EPOLLET, .data.u64 = NUDGE_DATA};
-    int saved = errno, fd = nudging_descriptor();
-    hqq_store32_release(&set->is_nudged, 1);
-    if (fd >= 0 && hqq_libc.epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ours) != 0 && errno == EEXIST)
-        hqq_libc.epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &ours);
-    errno = saved;
+    hqq_epoll_nudge_begin(set, epoll);
 }
 
 void hqq_epoll_nudge_reset_lock(void)

@@ -15,6 +15,9 @@
 void hqq_epoll_nudge(struct hqq_epoll_set *set, int epoll, struct hqq_endpoint *endpoint,
                      const struct epoll_event *event);
 
+/* From now on the kernel reports our event in the set, by this descriptor of it. */
+void hqq_epoll_nudge_begin(struct hqq_epoll_set *set, int epoll);
+
 bool hqq_epoll_nudge_is(const struct epoll_event *event);
 
 /* It was found, if there was one: the set reports it no more. */

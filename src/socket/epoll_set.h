@@ -40,6 +40,7 @@ struct hqq_epoll_set {
     hqq_atomic_u32 busy;        /* members that are */
     hqq_atomic_u32 pending;     /* members that are no endpoints yet, but may become some */
     hqq_atomic_u32 members, descriptors;
+    hqq_atomic_u32 inner_sets;   /* members that are sets */
     hqq_atomic_u32 is_nudged;    /* the kernel reports our event */
     hqq_atomic_u32 is_foreign;   /* of unknown origin, or: */
     hqq_atomic_u32 is_polled;    /* as a descriptor, or within another set */

@@ -11,8 +11,11 @@
 
 #include "socket/epoll_set.h"
 
-/* Members that have become endpoints since they were added. */
+/* Members that have become endpoints since they were added; and whether sets within the set are readable. */
 void hqq_epoll_tree_settle(struct hqq_epoll_set *set);
+
+/* A set was made a member of another one, by this descriptor of it, or is now a member in another way. */
+void hqq_epoll_tree_nest(struct hqq_epoll_set *inner, int fd);
 
 /* A socket has got a name, or a peer: sets that it is a member of may have waited for that. */
 void hqq_epoll_tree_settle_all(void);

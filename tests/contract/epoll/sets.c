@@ -159,6 +159,82 @@ static void a_socket_added_while_another_waits_wakes_it(void **state)
     assert_int_equal(set_events(set), 0);
 }
 
+/* What waits already when one set becomes a member of another. */
+
+static void a_set_that_is_ready_is_so_in_the_set_that_gets_it(void **state)
+{
+    (void)state;
+    struct pair pair = pair_new(PAIR_PLAIN);
+    int inner = set_new(pair.near.fd, EPOLLIN);
+    end_tell(&pair.far, &pair.near, "one");
+    end_tell(&pair.far, &pair.near, "two");
+    int outer = set_new(inner, EPOLLIN);
+    assert_int_equal(set_events(outer), EPOLLIN);
+    assert_int_equal(set_events(inner), EPOLLIN);
+    assert_int_equal(set_events(outer), EPOLLIN);
+    end_hears(&pair.near, "one");
+    assert_int_equal(set_events(outer), EPOLLIN); /* there is another */
+    assert_int_equal(set_events(inner), EPOLLIN);
+    assert_int_equal(set_events(outer), EPOLLIN);
+    end_hears(&pair.near, "two");
+    assert_int_equal(set_events(outer), 0);
+    assert_int_equal(set_events(inner), 0);
+    end_tell(&pair.far, &pair.near, "three");
+    assert_int_equal(set_events(outer), EPOLLIN);
+}
+
+static void a_set_that_gets_one_that_is_ready_has_an_edge(void **state)
+{
+    (void)state;
+    struct pair pair = pair_new(PAIR_PLAIN);
+    int inner = set_new(pair.near.fd, EPOLLIN);
+    end_tell(&pair.far, &pair.near, "one");
+    int outer = set_new(inner, EPOLLIN | EPOLLET);
+    assert_int_equal(set_events(outer), EPOLLIN);
+    assert_int_equal(set_events(outer), 0);
+    set_change(outer, inner, EPOLLIN | EPOLLET);
+    assert_int_equal(set_events(outer), EPOLLIN);
+    assert_int_equal(set_events(outer), 0);
+    end_hears(&pair.near, "one");
+    assert_int_equal(set_events(outer), 0);
+    end_tell(&pair.far, &pair.near, "two");
+    assert_int_equal(set_events(outer), EPOLLIN);
+    assert_int_equal(set_events(inner), EPOLLIN);
+}
+
+static void what_is_read_without_the_sets_makes_none_ready(void **state)
+{
+    (void)state;
+    struct pair pair = pair_new(PAIR_PLAIN);
+    int inner = set_new(pair.near.fd, EPOLLIN);
+    int middle = set_new(inner, EPOLLIN);
+    end_tell(&pair.far, &pair.near, "one");
+    int outer = set_new(middle, EPOLLIN);
+    end_hears(&pair.near, "one");
+    assert_int_equal(set_events(outer), 0);
+    assert_revents(outer, POLLIN, 0);
+    end_tell(&pair.far, &pair.near, "two");
+    assert_revents(outer, POLLIN, POLLIN);
+    assert_int_equal(set_events(outer), EPOLLIN);
+    assert_int_equal(set_events(middle), EPOLLIN);
+    end_hears(&pair.near, "two");
+    assert_int_equal(set_events(outer), 0);
+}
+
+static void a_set_that_is_ready_wakes_who_waits_for_the_set_that_gets_it(void **state)
+{
+    (void)state;
+    struct pair pair = pair_new(PAIR_PLAIN);
+    struct end other = end_bound(NULL, 0);
+    int inner = set_new(pair.near.fd, EPOLLIN), outer = set_new(other.fd, EPOLLIN);
+    end_tell(&pair.far, &pair.near, "one");
+    struct task *task = set_waiter_asleep(outer);
+    set_add(outer, inner, EPOLLIN);
+    assert_result(task_finish(task), EPOLLIN);
+    assert_int_equal(set_events(inner), EPOLLIN);
+    end_hears(&pair.near, "one");
+}
+
 static void an_exclusive_member_wakes_at_least_one(void **state)
 {
     (void)state;
@@ -185,6 +261,10 @@ static const struct CMUnitTest tests[] = {
     BOTH(a_socket_and_its_duplicate_are_two_members),
     BOTH(a_socket_added_while_another_waits_wakes_it),
     BOTH(an_exclusive_member_wakes_at_least_one),
+    EVERY(a_set_that_is_ready_is_so_in_the_set_that_gets_it),
+    EVERY(a_set_that_gets_one_that_is_ready_has_an_edge),
+    EVERY(what_is_read_without_the_sets_makes_none_ready),
+    EVERY(a_set_that_is_ready_wakes_who_waits_for_the_set_that_gets_it),
 };
 
 CONTRACT_SUITE(epoll_sets, tests);
