@@ -15,8 +15,9 @@ static struct hqq_channel *find_channel(struct hqq_endpoint *endpoint, int fd, s
     const struct hqq_destination *destination = hqq_endpoint_is_live(endpoint, fd) ? endpoint->peer : NULL;
     struct hqq_channel *channel =
         destination && destination->progress == HQQ_PROGRESS_OPEN ? destination->channel : NULL;
-    if (!channel || endpoint->is_send_plain || hqq_ownership_is_passed(endpoint) || !hqq_ownership_may_publish(endpoint) ||
-        length > hqq_channel_longest(&channel->tx) || hqq_load32_acquire(&channel->is_reserved) != 0 || /* edge D9 */
+    if (!channel || endpoint->is_send_plain || hqq_ownership_is_passed(endpoint) ||
+        !hqq_ownership_may_publish(endpoint) || length > hqq_channel_longest(&channel->tx) ||
+        hqq_load32_acquire(&channel->is_reserved) != 0 || /* edge D9 */
         !hqq_tx_is_open(channel))
         return NULL;
     return channel;

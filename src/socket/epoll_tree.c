@@ -64,8 +64,8 @@ static void settle(struct hqq_epoll_set *set, int depth, bool is_new)
         if (!inner)
             continue;
         settle(inner, depth + 1, is_new);
-        tell_outer(inner, (int)hqq_load32_relaxed(&member->fd),
-                   (hqq_load32_relaxed(&member->events) & EPOLLET) != 0, is_new);
+        tell_outer(inner, (int)hqq_load32_relaxed(&member->fd), (hqq_load32_relaxed(&member->events) & EPOLLET) != 0,
+                   is_new);
     }
 }
 

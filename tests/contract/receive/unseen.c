@@ -389,9 +389,10 @@ static void what_is_sent_unseen_comes_in_order(void **state)
 
 static const struct CMUnitTest tests[] = {
     EVERY(a_move_into_a_pipe_takes_one_datagram), EVERY(a_move_is_cut_where_the_pipe_is_full),
-    EVERY(a_move_that_fails_leaves_the_datagram), EVERY(a_move_needs_no_memory), EVERY(a_move_waits_for_a_datagram),
-    EVERY(what_is_read_unseen_is_what_waits),     EVERY(what_is_read_unseen_comes_in_order),
-    EVERY(nothing_that_is_read_unseen_is_lost),   EVERY(what_is_sent_unseen_comes_in_order),
+    EVERY(a_move_that_fails_leaves_the_datagram), EVERY(a_move_needs_no_memory),
+    EVERY(a_move_waits_for_a_datagram),           EVERY(what_is_read_unseen_is_what_waits),
+    EVERY(what_is_read_unseen_comes_in_order),    EVERY(nothing_that_is_read_unseen_is_lost),
+    EVERY(what_is_sent_unseen_comes_in_order),
 };
 
 CONTRACT_SUITE(receive_unseen, tests);
