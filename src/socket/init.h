@@ -28,8 +28,8 @@ void hqq_socket_filtered(void);
  * programs' from then on. Async-signal-safe. */
 void hqq_socket_spawn(void);
 
-/* Such a child, or one of vfork(), has a duplicate of the descriptor, or will have, which it keeps though the flag of the
- * original says otherwise. Async-signal-safe. */
+/* Such a child, or one of vfork(), has a duplicate of the descriptor, or will have, which it keeps though the flag of
+ * the original says otherwise. Async-signal-safe. */
 void hqq_socket_given(int fd);
 
 /* The process is about to lock the memory that it has: channels give up theirs. False: some could not, as something is

@@ -9,8 +9,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* False: the call is the kernel's to do, or to refuse; under a filter, or without memory, it has the socket from then on. Else *ret_result is what it returns, with errno. waits: for room in
- * the pipe; for a datagram it waits as the socket says. A cancellation point; takes memory, but none of the heap. */
+/* False: the call is the kernel's to do, or to refuse; under a filter, or without memory, it has the socket from then
+ * on. Else *ret_result is what it returns, with errno. waits: for room in the pipe; for a datagram it waits as the
+ * socket says. A cancellation point; takes memory, but none of the heap. */
 bool hqq_splice_to_pipe(int from, int to, size_t length, bool waits, ssize_t *ret_result);
 
 #endif

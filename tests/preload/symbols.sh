@@ -24,7 +24,8 @@ wanted="socket socketpair bind connect shutdown send sendto sendmsg sendmmsg wri
     pipe2 accept accept4 eventfd epoll_create epoll_create1 timerfd_create signalfd inotify_init inotify_init1
     memfd_create pidfd_open syscall fdopen splice tee sendfile sendfile64 aio_read aio_write lio_listio aio_read64
     aio_write64 lio_listio64 _exit _Exit execve execv execvp execvpe execl execlp execle execveat fexecve posix_spawn
-    posix_spawn_file_actions_adddup2 posix_spawnp system __read __write __close __poll __send __connect __open __open64 __fcntl
+    posix_spawn_file_actions_adddup2 posix_spawnp system
+    __read __write __close __poll __send __connect __open __open64 __fcntl
     __select __dup2 __pipe pwritev64v2 preadv64v2 longjmp _longjmp siglongjmp __longjmp_chk sigaction signal bsd_signal
     sysv_signal __sysv_signal siginterrupt rename renameat renameat2 link linkat symlink symlinkat unlink unlinkat remove
     mount umount umount2 chroot pivot_root setns unshare setuid seteuid setreuid setresuid setgid setegid setregid
