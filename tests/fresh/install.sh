@@ -4,12 +4,7 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 make_system
-printf 'user ALL=(ALL) NOPASSWD: ALL\n' >"$system/etc/sudoers-user"
-echo 'APT::Get::Assume-Yes "true";' >"$system/etc/apt/apt.conf.d/90answers" # what a person types
-inside root apt-get update -q >/dev/null
-inside root apt-get install -q --no-install-recommends sudo >/dev/null 2>&1
-mv "$system/etc/sudoers-user" "$system/etc/sudoers.d/user"
-chmod 440 "$system/etc/sudoers.d/user"
+allow_sudo
 demo_runs user 1
 
 snippets=$system/root/snippets

@@ -134,6 +134,15 @@ inside() {
     return "$status"
 }
 
+# allow_sudo: from now on the ordinary user may do anything by sudo, without a password.
+allow_sudo() {
+    echo 'APT::Get::Assume-Yes "true";' >"$system/etc/apt/apt.conf.d/90answers" # what a person types
+    inside root apt-get update -q >/dev/null
+    inside root apt-get install -q --no-install-recommends sudo >/dev/null 2>&1
+    printf 'user ALL=(ALL) NOPASSWD: ALL\n' >"$system/etc/sudoers.d/user"
+    chmod 440 "$system/etc/sudoers.d/user"
+}
+
 # asks_for_packages COMMAND...: as a user who may not install, it fails with one sentence that lists the packages.
 asks_for_packages() {
     local out
@@ -142,6 +151,15 @@ asks_for_packages() {
     [ "$(wc -l <<<"$out")" -eq 1 ] || fail "$*: expected one line"
     grep -qE '^This user may not install packages; please ask .* for: .*cmake .*libtalloc-dev' <<<"$out" ||
         fail "$*: expected a sentence that lists packages"
+}
+
+# tests_run USER ARGUMENT...: tests/run with these ends well, and its last line says that all of some tests passed.
+tests_run() {
+    local as=$1 out=$system/tests.out
+    shift
+    inside "$as" sh tests/run "$@" >"$out" 2>&1 || { cat "$out" && fail "tests/run of $as"; }
+    cat "$out"
+    tail -n 1 "$out" | grep -qE '^[1-9][0-9]* passed, 0 failed' || fail "tests/run of $as: expected tests that passed"
 }
 
 # demo_runs USER [ARGUMENT]: it ends well, and its table has a line for each pair, with times, ratio and share, in 80
