@@ -53,8 +53,12 @@ static struct {
 
 /* ---- The kernel -------------------------------------------------------------------------------------------------- */
 
+/* To another name, which no socket has, it is looked at, and not sent. */
 static ssize_t push(const struct msghdr *message)
 {
+    const struct sockaddr_un *name = message->msg_name;
+    if (name && strcmp(name->sun_path, path) != 0)
+        return -ENOTDIR;
     if (!kernel.is_there)
         return -ECONNREFUSED;
     if (kernel.error != 0 && message->msg_iov[0].iov_len > 1)
