@@ -5,5 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 make_system
 asks_for_packages sh examples/demo
+asks_for_packages sh tests/run
 demo_runs root
 ! inside root dpkg-query -W liblz4-dev libsodium-dev 2>/dev/null || fail "the demo installed a library that is optional"

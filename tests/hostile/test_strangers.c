@@ -280,7 +280,7 @@ static void neither_the_ring_nor_the_queue_starves_in_a_flood_of_junk_keys(void 
 
 /* ---- A receiver that makes way --------------------------------------------------------------------------------- */
 
-#define UNREAD 100u
+#define UNREAD 10u /* as many as a ring may owe at first */
 
 /* Whoever has the socket next, and knows nothing of links. Returns the next number that he gets, UINT32_MAX: none. */
 static uint32_t receive_next(int fd)
