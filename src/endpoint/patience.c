@@ -68,10 +68,10 @@ static bool spin_for_drain(struct hqq_destination *destination)
     }
     if (patience_us == SIGN_US) {
         uint64_t spent_us = (now - began) / hqq_ticks_per_us();
+        if (spent_us < SIGN_US || spent_us > DEEP_US) /* cut short, or on another processor, whose counter may differ */
+            spent_us = DEEP_US;
         destination->waited_at = now;
-        destination->unwilling_us = spent_us < SIGN_US   ? SIGN_US * DEEP_PART /* the counters of processors differ */
-                                    : spent_us < DEEP_US ? spent_us * DEEP_PART
-                                                         : DEEP_US * DEEP_PART;
+        destination->unwilling_us = spent_us * DEEP_PART;
     }
     return hqq_tx_is_open(channel);
 }
