@@ -60,5 +60,5 @@ uint64_t hqq_timespec_ns(const struct timespec *timeout)
 
 uint64_t hqq_deadline_in(const struct timespec *timeout)
 {
-    return hqq_deadline_after(hqq_clock_ns(), hqq_timespec_ns(timeout));
+    return timeout ? hqq_deadline_after(hqq_clock_ns(), hqq_timespec_ns(timeout)) : HQQ_FOREVER;
 }

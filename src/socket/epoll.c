@@ -278,6 +278,8 @@ static int without_nudge(struct hqq_epoll_set *set, const struct asked *asked, i
 /* The span begins with the first wait. */
 static uint64_t until(struct asked *asked)
 {
+    if (asked->span_ns == HQQ_FOREVER)
+        return HQQ_FOREVER;
     if (asked->until_ns == 0 && asked->span_ns != 0)
         asked->until_ns = hqq_deadline_after(hqq_clock_ns(), asked->span_ns);
     return asked->until_ns;
