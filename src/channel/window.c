@@ -1,7 +1,5 @@
 #include "channel/window.h"
 
-#include <fcntl.h>
-
 #include "platform/sys.h"
 #include "runtime/ticks.h"
 
@@ -22,11 +20,7 @@ static uint64_t read_length(void)
 {
     char text[24];
     uint64_t length = 0;
-    int fd = hqq_sys.open("/proc/sys/net/unix/max_dgram_qlen", O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return USUAL_LENGTH;
-    ssize_t count = hqq_sys.read(fd, text, sizeof(text));
-    hqq_sys.close(fd);
+    ssize_t count = hqq_sys_read_file("/proc/sys/net/unix/max_dgram_qlen", text, sizeof(text));
     for (ssize_t i = 0; i < count && text[i] >= '0' && text[i] <= '9' && length < UINT32_MAX; i++)
         length = length * 10 + (uint64_t)(text[i] - '0');
     return count > 0 ? length : USUAL_LENGTH;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "base/text.h"
 #include "platform/sys.h"
 
 #define START_BITS HQQ_PROCESS_START_BITS
@@ -169,28 +170,19 @@ static bool parse_stat(struct span text, struct process_stat *ret_stat)
 static bool read_stat(const char *path, struct process_stat *ret_stat)
 {
     char text[640]; /* the first 22 fields take less */
-    int fd = hqq_sys.open(path, O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return false;
-    ssize_t size = hqq_sys.read(fd, text, sizeof(text));
-    hqq_sys.close(fd);
+    ssize_t size = hqq_sys_read_file(path, text, sizeof(text));
     return size > 0 && parse_stat((struct span){text, text + size}, ret_stat);
 }
 
 /* Reads /proc/PID/stat. pid is below PID_LIMIT. */
 static bool read_stat_of(uint64_t pid, struct process_stat *ret_stat)
 {
-    static const char before[] = "/proc/", after[] = "/stat";
-    char path[sizeof(before) + 7 + sizeof(after)];
-    char digits[7]; /* of a number below 2^22 */
-    size_t count = 0;
-    for (uint64_t left = pid; left != 0; left /= 10)
-        digits[count++] = (char)('0' + left % 10);
-
-    char *at = mempcpy(path, before, sizeof(before) - 1);
-    while (count > 0)
-        *at++ = digits[--count];
-    memcpy(at, after, sizeof(after));
+    char path[sizeof("/proc/1234567/stat")]; /* a number below 2^22 */
+    struct hqq_text text;
+    hqq_text_begin(&text, path, sizeof(path));
+    hqq_text_add(&text, "/proc/");
+    hqq_text_add_number(&text, pid, 10, 1);
+    hqq_text_add(&text, "/stat");
     return read_stat(path, ret_stat) && ret_stat->pid == pid;
 }
 

@@ -125,13 +125,8 @@ static bool must_commit(void)
     static hqq_atomic_u32 known; /* 0: not yet, 1: no, 2: yes */
     uint32_t answer = hqq_load32_relaxed(&known);
     if (answer == 0) {
-        char text[4] = "";
-        int fd = hqq_sys.open("/proc/sys/vm/overcommit_memory", O_RDONLY | O_CLOEXEC, 0);
-        if (fd >= 0) {
-            if (hqq_sys.read(fd, text, sizeof(text) - 1) < 0)
-                text[0] = '\0';
-            hqq_sys.close(fd);
-        }
+        char text[4];
+        (void)hqq_sys_read_file("/proc/sys/vm/overcommit_memory", text, sizeof(text));
         answer = text[0] == '2' ? 2 : 1;
         hqq_store32_relaxed(&known, answer);
     }

@@ -261,3 +261,17 @@ struct hqq_sys hqq_sys = {
     .cpu_now = sys_cpu_now,
     .file_size_limit = sys_file_size_limit,
 };
+
+/* ---- By these ---------------------------------------------------------------------------------------------------- */
+
+ssize_t hqq_sys_read_file(const char *path, char *ret_text, size_t size)
+{
+    *ret_text = '\0';
+    int fd = hqq_sys.open(path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return fd;
+    ssize_t result = hqq_sys.read(fd, ret_text, size - 1);
+    hqq_sys.close(fd);
+    ret_text[result > 0 ? result : 0] = '\0';
+    return result;
+}

@@ -50,4 +50,8 @@ struct hqq_sys {
 
 extern struct hqq_sys hqq_sys;
 
+/* By these: the beginning of a small file, such as those of /proc, read at once and ended with a NUL. Returns its length, below
+ * size, or -errno; then the text is empty. */
+ssize_t hqq_sys_read_file(const char *path, char *ret_text, size_t size);
+
 #endif

@@ -1,7 +1,6 @@
 #include "runtime/budget.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,23 +31,11 @@ static char text[4096], path[4096 + 64];
 
 /* ---- The control group ------------------------------------------------------------------------------------------ */
 
-/* False: it can't be read. */
-static bool read_text(const char *name, char *ret_text, size_t size)
-{
-    int fd = hqq_sys.open(name, O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return false;
-    ssize_t length = hqq_sys.read(fd, ret_text, size - 1);
-    hqq_sys.close(fd);
-    ret_text[length > 0 ? length : 0] = '\0';
-    return length > 0;
-}
-
 /* "max" is no number; version 1 says none by one that no machine has. */
 static uint64_t limit_in(const char *name)
 {
     char number[32];
-    if (!read_text(name, number, sizeof(number)) || number[0] < '0' || number[0] > '9')
+    if (hqq_sys_read_file(name, number, sizeof(number)) <= 0 || number[0] < '0' || number[0] > '9')
         return UINT64_MAX;
     return strtoull(number, NULL, 10);
 }
@@ -117,8 +104,9 @@ static uint64_t look_up(void)
     struct sysinfo machine;
     int saved = errno;
     uint64_t memory = sysinfo(&machine) == 0 ? (uint64_t)machine.totalram * machine.mem_unit : UINT64_MAX;
-    uint64_t group = read_text("/proc/self/cgroup", text, sizeof(text)) ? hqq_budget_group_limit("/sys/fs/cgroup", text)
-                                                                        : UINT64_MAX;
+    uint64_t group = hqq_sys_read_file("/proc/self/cgroup", text, sizeof(text)) > 0
+                         ? hqq_budget_group_limit("/sys/fs/cgroup", text)
+                         : UINT64_MAX;
     errno = saved;
     return memory != UINT64_MAX || group != UINT64_MAX ? hqq_budget_usual(memory, group) : HQQ_BUDGET_LEAST;
 }

@@ -214,14 +214,10 @@ static bool make(struct made *made)
 static void read_command(char command[64])
 {
     memset(command, 0, 64);
-    int fd = hqq_sys.open("/proc/self/comm", O_RDONLY | O_CLOEXEC, 0);
-    if (fd >= 0) {
-        ssize_t size = hqq_sys.read(fd, command, 63);
-        hqq_sys.close(fd);
-        if (size > 0) {
-            command[command[size - 1] == '\n' ? size - 1 : size] = '\0';
-            return;
-        }
+    ssize_t size = hqq_sys_read_file("/proc/self/comm", command, 64);
+    if (size > 0) {
+        command[command[size - 1] == '\n' ? size - 1 : size] = '\0';
+        return;
     }
     int saved = errno;
     prctl(PR_GET_NAME, command); /* 16 bytes */

@@ -189,6 +189,29 @@ static void start_with(void (*start)(const char *), const char *command, int fd)
     }
 }
 
+/* In the background, so that this program can send: it reads so many datagrams from SHELLS. */
+static void write_reader(char *command, size_t size, int count)
+{
+    snprintf(command, size, "timeout 10 dd bs=16 count=%d <&%d >%s/read 2>%s/said && mv %s/read %s/done &", count,
+             SHELLS, contract_folder(), contract_folder(), contract_folder(), contract_folder());
+}
+
+/* What such a child has read when it is done. */
+static void assert_read(const char *expected)
+{
+    char path[256], text[32] = "";
+    snprintf(path, sizeof(path), "%s/done", contract_folder());
+    int64_t until = clock_ms() + 15000;
+    while (access(path, R_OK) != 0 && clock_ms() < until)
+        usleep(1000);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(text, sizeof(text), file));
+    assert_string_equal(text, expected);
+    fclose(file);
+    assert_int_equal(unlink(path), 0);
+}
+
 /* The datagrams wait before the child is there; it reads them, and one more, which is sent while it waits. */
 static void what_a_child_that_is_started_receives(void **state)
 {
@@ -198,27 +221,15 @@ static void what_a_child_that_is_started_receives(void **state)
     if (CONTRACT_ADDRESS_SANITIZER || CONTRACT_THREAD_SANITIZER)
         skip(); /* they do not bear what runs in the child: sh(1), timeout(1) and dd(1) */
     for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
-        char command[512], text[32] = "";
+        char command[512];
         struct pair pair = pair_new(PAIR_PLAIN);
         end_tell(&pair.far, &pair.near, "one.");
         end_tell(&pair.far, &pair.near, "two.");
         end_tell(&pair.far, &pair.near, "six.");
-        /* In the background, so that this program can send. */
-        snprintf(command, sizeof(command),
-                 "timeout 10 dd bs=16 count=4 <&%d >%s/read 2>%s/said && mv %s/read %s/done &", SHELLS,
-                 contract_folder(), contract_folder(), contract_folder(), contract_folder());
+        write_reader(command, sizeof(command), 4);
         start_with(starts[i], command, pair.near.fd);
         end_tell(&pair.far, &pair.near, "ten.");
-        snprintf(command, sizeof(command), "%s/done", contract_folder());
-        int64_t until = clock_ms() + 15000;
-        while (access(command, R_OK) != 0 && clock_ms() < until)
-            usleep(1000);
-        FILE *file = fopen(command, "r");
-        assert_non_null(file);
-        assert_non_null(fgets(text, sizeof(text), file));
-        assert_string_equal(text, "one.two.six.ten.");
-        fclose(file);
-        assert_int_equal(unlink(command), 0);
+        assert_read("one.two.six.ten.");
         assert_empty(pair.near.fd);
     }
 }
@@ -283,25 +294,14 @@ static void what_a_child_with_a_duplicate_receives(void **state)
     if (CONTRACT_ADDRESS_SANITIZER || CONTRACT_THREAD_SANITIZER)
         skip();
     for (size_t i = 0; i < DUPLICATES; i++) {
-        char command[512], text[32] = "";
+        char command[512];
         struct pair pair = pair_new(PAIR_PLAIN);
         assert_result(fcntl(pair.near.fd, F_SETFD, FD_CLOEXEC), 0);
-        snprintf(command, sizeof(command),
-                 "timeout 10 dd bs=16 count=2 <&%d >%s/read 2>%s/said && mv %s/read %s/done &", SHELLS,
-                 contract_folder(), contract_folder(), contract_folder(), contract_folder());
+        write_reader(command, sizeof(command), 2);
         duplicates[i](command, pair.near.fd);
         end_tell(&pair.far, &pair.near, "one.");
         end_tell(&pair.far, &pair.near, "two.");
-        snprintf(command, sizeof(command), "%s/done", contract_folder());
-        int64_t until = clock_ms() + 15000;
-        while (access(command, R_OK) != 0 && clock_ms() < until)
-            usleep(1000);
-        FILE *file = fopen(command, "r");
-        assert_non_null(file);
-        assert_non_null(fgets(text, sizeof(text), file));
-        assert_string_equal(text, "one.two.");
-        fclose(file);
-        assert_int_equal(unlink(command), 0);
+        assert_read("one.two.");
         assert_empty(pair.near.fd);
     }
 }
